@@ -1,0 +1,86 @@
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { partialPath } from './atomic-file.ts';
+
+/**
+ * Files kept by content on the build host: `<root>/<kind>/<2 hex>/<key>`. A key is a digest's hex or another safe name
+ * that determines the bytes. Files appear by rename, so that runs at the same time, and killed ones, do no harm.
+ */
+export interface Cache {
+  readonly root: string;
+  /** Where an item lies, or would lie. */
+  path(kind: string, key: string): string;
+  has(kind: string, key: string): Promise<boolean>;
+  /** Path of the item; made by `make`, which writes the file (or folder) at the path it is given, when it is not there. */
+  get(kind: string, key: string, make: (path: string) => Promise<void>): Promise<string>;
+  remove(kind: string, key: string): Promise<void>;
+  /** Removes what killed runs left: partial files older than `olderThan` milliseconds. */
+  sweep(olderThan?: number): Promise<number>;
+}
+
+/** `$BOXSHIP_CACHE`, else `$XDG_CACHE_HOME/boxship`, else `~/.cache/boxship`. */
+export function defaultCacheRoot(env: NodeJS.ProcessEnv = process.env): string {
+  if (env['BOXSHIP_CACHE']) return env['BOXSHIP_CACHE'];
+  return join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'boxship');
+}
+
+export function openCache(root: string = defaultCacheRoot()): Cache {
+  const making = new Map<string, Promise<string>>();
+  const path = (kind: string, key: string) => {
+    if (!/^[a-z0-9][a-z0-9-]*$/.test(kind) || !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(key)) {
+      throw new Error(`not a cache name: ${kind}/${key}`);
+    }
+    return join(root, kind, key.slice(0, 2), key);
+  };
+  const exists = (file: string) =>
+    stat(file).then(
+      () => true,
+      () => false,
+    );
+  const make = async (file: string, write: (path: string) => Promise<void>): Promise<string> => {
+    if (await exists(file)) {
+      const now = new Date();
+      await utimes(file, now, now).catch(() => {}); // marks use; a read-only cache is fine
+      return file;
+    }
+    await mkdir(dirname(file), { recursive: true });
+    const aside = partialPath(file);
+    try {
+      await write(aside);
+      await rename(aside, file).catch(async (error: NodeJS.ErrnoException) => {
+        // another run was faster with a folder of the same name
+        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+      });
+    } finally {
+      await rm(aside, { recursive: true, force: true });
+    }
+    return file;
+  };
+  return {
+    root,
+    path,
+    has: (kind, key) => exists(path(kind, key)),
+    get(kind, key, write) {
+      const file = path(kind, key);
+      let promise = making.get(file);
+      if (!promise) {
+        promise = make(file, write).finally(() => making.delete(file));
+        making.set(file, promise);
+      }
+      return promise;
+    },
+    remove: (kind, key) => rm(path(kind, key), { recursive: true, force: true }),
+    async sweep(olderThan = 24 * 3600 * 1000) {
+      let removed = 0;
+      const names = await readdir(root, { recursive: true }).catch(() => []);
+      for (const name of names.filter((entry) => entry.endsWith('.partial'))) {
+        const info = await stat(join(root, name)).catch(() => undefined);
+        if (!info || Date.now() - info.mtimeMs < olderThan) continue;
+        await rm(join(root, name), { recursive: true, force: true });
+        removed += 1;
+      }
+      return removed;
+    },
+  };
+}

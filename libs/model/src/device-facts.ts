@@ -1,0 +1,34 @@
+/** What the base image says of itself, read once; nothing asks the base twice. */
+export interface DeviceFacts {
+  readonly osRelease: Readonly<Record<string, string>>;
+  readonly init: 'systemd' | 'other';
+  readonly systemdVersion?: number;
+  /** `/usr/lib/systemd/system` (merged /usr) or `/lib/systemd/system`. */
+  readonly unitDirectory: string;
+  readonly mergedUsr: boolean;
+  readonly selinux: boolean;
+  /** A kernel built with AppArmor and no `apparmor_parser` in the rootfs keeps docker from starting any container. */
+  readonly apparmorParser: boolean;
+  readonly ostree: boolean;
+  /** Already holds a boxship socket of this version. */
+  readonly socketVersion?: number;
+  readonly readOnlyRoot: boolean;
+  readonly engines: readonly EngineFacts[];
+  /** Programs found among those that the socket can use: openssl, resize2fs, sfdisk, … Absolute paths. */
+  readonly programs: Readonly<Record<string, string>>;
+  /** Kernel configuration, when the rootfs has /boot/config-*: name without CONFIG_ to y, m, n or a value. */
+  readonly kernelConfig?: Readonly<Record<string, string>>;
+}
+
+export interface EngineFacts {
+  readonly name: string;
+  readonly version?: string;
+  /** Absolute path of its program. */
+  readonly program: string;
+  /** Vendor's daemon.json, parsed. */
+  readonly daemonConfig?: Readonly<Record<string, unknown>>;
+  /** ExecStart of its unit, as written. */
+  readonly execStart?: string;
+  readonly unit?: string;
+  readonly composePlugin: boolean;
+}

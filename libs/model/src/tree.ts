@@ -1,0 +1,81 @@
+/**
+ * A path as the bytes of a file system: each character of the string is one byte (0x00 to 0xff, "latin1"), so that names
+ * in any encoding survive and strings compare as their bytes do. Relative, parts joined by `/`, no empty, `.` or `..`
+ * part, no leading or trailing `/`. The root directory is `''`.
+ */
+export type BytePath = string;
+
+export type FileType =
+  | 'file' | 'directory' | 'symlink' | 'hardlink' | 'characterDevice' | 'blockDevice' | 'fifo' | 'socket'; // prettier-ignore
+
+export interface Xattr {
+  /** Full name with its namespace, as in `security.capability`. */
+  readonly name: string;
+  readonly value: Uint8Array;
+}
+
+/** Bytes that can be read from the start, as often as wanted, always the same. */
+export interface ContentSource {
+  /** Equal ids promise equal bytes, so that one read can serve every reader. */
+  readonly id: string;
+  /** Length of the stream in bytes. */
+  readonly size: number;
+  /** Fails after the last chunk at the latest if the bytes are not those that `id` promises. Chunks may be reused: copy what you keep. */
+  open(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** A run of data inside a sparse file. What no segment covers reads as zeros. */
+export interface FileSegment {
+  /** Position in the file, bytes. */
+  readonly position: number;
+  /** Position in the source's stream, bytes. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Where the bytes of a regular file are: a range of a source, or several for a sparse file, in ascending order. */
+export type FileContent =
+  | { readonly source: ContentSource; readonly offset: number }
+  | { readonly source: ContentSource; readonly segments: readonly FileSegment[] };
+
+export interface TreeEntry {
+  readonly path: BytePath;
+  readonly type: FileType;
+  /** Permission, setuid, setgid and sticky bits: the low 12 bits of st_mode. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Modification time: whole seconds since 1970 (may be negative) and nanoseconds 0 to 999999999. */
+  readonly mtime: number;
+  readonly mtimeNanoseconds: number;
+  /** Bytes of a regular file, holes included; 0 for every other type. */
+  readonly size: number;
+  /** Target of a symlink (as it is, may be anything), or the path in this tree of an earlier entry for a hard link. */
+  readonly link?: string;
+  /** Device numbers of character and block devices. */
+  readonly major?: number;
+  readonly minor?: number;
+  readonly xattrs?: readonly Xattr[];
+  /** Present for a regular file whose size is not 0. */
+  readonly content?: FileContent;
+}
+
+/**
+ * An ordered collection of file entries whose attributes are known without reading their bytes, and whose bytes are read
+ * once, in storage order. A parent directory comes before what it holds; a path comes once. It can be walked often.
+ */
+export interface Tree {
+  entries(): Iterable<TreeEntry>;
+}
+
+/** A source over bytes in memory: generated files. */
+export function bytesSource(id: string, bytes: Uint8Array): ContentSource {
+  return {
+    id,
+    size: bytes.length,
+    // eslint-disable-next-line @typescript-eslint/require-await
+    async *open() {
+      if (bytes.length > 0) yield bytes;
+    },
+  };
+}
