@@ -44,6 +44,8 @@ export interface ContainerImage {
   /** Digest of the index that the reference named, when it named one. */
   readonly index?: Digest;
   readonly manifest: Descriptor;
+  /** True when no registry ever served this manifest (made from a `docker save` archive): its digest names nothing elsewhere. */
+  readonly manifestSynthesized?: boolean;
   /** Bytes of the manifest, as they were served. */
   readonly manifestBytes: Uint8Array;
   readonly config: Descriptor;

@@ -9,3 +9,4 @@ export * from './random-access.ts';
 export * from './system-image.ts';
 export * from './tree.ts';
 export * from './user-error.ts';
+export * from './variant.ts';

@@ -1,4 +1,5 @@
-import type { RandomReader } from './random-access.ts';
+import type { ByteRange, RandomReader } from './random-access.ts';
+import type { Problem } from './user-error.ts';
 
 export type PartitionTableType = 'gpt' | 'mbr';
 
@@ -23,8 +24,18 @@ export interface PartitionTable {
   readonly sectorSize: 512 | 4096;
   /** GPT disk GUID in lower case, or the MBR disk signature as eight hex digits. */
   readonly diskId: string;
-  /** In the order of their numbers. */
+  /** In the order of their numbers. An MBR's extended partition is one of them (types `05`, `0f`, `85`). */
   readonly partitions: readonly Partition[];
+  /** Where partitions may lie: GPT's first to last usable sector; an MBR's second sector to the end of the device. */
+  readonly usable: ByteRange;
+  /** Entries the table has room for: GPT's entry count; 4 for MBR, whose logical partitions are a chain. */
+  readonly slots: number;
+  /** Bytes of one entry: a multiple of 128 for GPT, 16 for MBR. */
+  readonly entrySize: number;
+  /** Bytes that the table itself occupies: sector 0, headers, entries and EBRs; and GPT's copies at the end. */
+  readonly metadata: { readonly primary: readonly ByteRange[]; readonly backup: readonly ByteRange[] };
+  /** Faults that did not keep the table from being read, as a backup GPT that is gone. */
+  readonly warnings: readonly Problem[];
 }
 
 /** One device of a machine. Every byte outside `table` is the vendor's and is kept. */

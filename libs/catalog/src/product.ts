@@ -1,0 +1,58 @@
+import type { ArtifactOptions, Location, RootfsSelector, StoreOptions } from '@boxship/model';
+
+/** Where a base image comes from, as the product file says it. */
+export type BaseSource = { readonly path: string } | { readonly url: string; readonly sha256: string };
+
+export interface Machine {
+  readonly name: string;
+  readonly base: BaseSource;
+  /** `os/architecture[/variant]` of the images that it runs. */
+  readonly platform: string;
+  readonly rootfs?: RootfsSelector;
+  readonly where: Location;
+}
+
+export interface ProductApp {
+  readonly name: string;
+  /** Path of the Compose file, relative to the product file. */
+  readonly compose: string;
+  /** Values for `${…}` in the Compose file; nothing comes from the environment of the build host. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly envFile?: string;
+  readonly profiles: readonly string[];
+  /** Copy what the containers print to the device's console. */
+  readonly console: boolean;
+  readonly where: Location;
+}
+
+export interface ProductVariant {
+  readonly name: string;
+  readonly apps: readonly string[];
+  readonly machines: readonly string[];
+  readonly where: Location;
+}
+
+export interface ImageOrigin {
+  /** Reference as written. */
+  readonly reference: string;
+  /** `oci:DIR[:ref]`, `oci-archive:FILE[:ref]`, `docker-archive:FILE[:ref]` or `registry`. */
+  readonly from: string;
+  readonly where: Location;
+}
+
+/** What a person wrote in boxship.yaml, checked, defaults filled in, `extends` resolved. Paths as written. */
+export interface Product {
+  /** Absolute path of the file; paths in it are relative to its folder. */
+  readonly file: string;
+  readonly name: string;
+  readonly version: string;
+  readonly machines: readonly Machine[];
+  readonly engine: { readonly name: string };
+  readonly apps: readonly ProductApp[];
+  readonly images: readonly ImageOrigin[];
+  readonly variants: readonly ProductVariant[];
+  readonly artifacts: readonly ArtifactOptions[];
+  readonly store: StoreOptions;
+  readonly dataSize: number;
+  readonly signing?: { readonly key: string; readonly passwordEnvironment: string };
+}

@@ -1,0 +1,50 @@
+import { LineCounter, isMap, isScalar, parseDocument, type Document } from 'yaml';
+import { UserError, type Location, type Problem } from '@boxship/model';
+
+/** A parsed YAML file that knows where each of its values stands. */
+export interface YamlFile {
+  readonly file: string;
+  readonly value: unknown;
+  /** Place of the value at `path`; with `key`, of its key in the map. A missing path gives its nearest parent. */
+  locate(path: readonly (string | number)[], key?: boolean): Location;
+}
+
+/** Parses one YAML document; syntax errors and duplicate keys are UserErrors with their places, all at once. */
+export function parseYaml(file: string, text: string): YamlFile {
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: true });
+  const place = (offset: number): Location => {
+    const { line, col } = counter.linePos(offset);
+    return { file, line, column: col };
+  };
+  if (document.errors.length > 0) {
+    throw new UserError(
+      document.errors.map((error): Problem => ({
+        code: error.code === 'DUPLICATE_KEY' ? 'DUPLICATE_KEY' : 'BAD_YAML',
+        message: error.message,
+        where: place(error.pos[0]),
+      })),
+    );
+  }
+  return {
+    file,
+    value: document.toJS({ maxAliasCount: 100 }) as unknown,
+    locate: (path, key) => place(offsetOf(document, path, key)),
+  };
+}
+
+function offsetOf(document: Document, path: readonly (string | number)[], key = false): number {
+  for (let length = path.length; length >= 0; length--) {
+    const parent = document.getIn(path.slice(0, length - 1), true);
+    if (length > 0 && (key || length < path.length) && isMap(parent)) {
+      const pair = parent.items.find(
+        (item) => isScalar(item.key) && String(item.key.value) === String(path[length - 1]),
+      );
+      if (pair && isScalar(pair.key) && pair.key.range) return pair.key.range[0];
+    }
+    const node = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
+    const range = (node as { range?: readonly [number, number, number] } | null | undefined)?.range;
+    if (range) return range[0];
+  }
+  return 0;
+}

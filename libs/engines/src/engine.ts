@@ -1,0 +1,37 @@
+import type { App, ContainerImage, DeviceFacts, Digest, Tree } from '@boxship/model';
+
+/** What makes images runnable at first boot; paths are relative to the store partition. */
+export interface Preload {
+  /** Image layers: may be read-only on the device. */
+  readonly layers: Tree;
+  /** Indexes and links: must be writable. */
+  readonly state: Tree;
+  /** Paths (in `layers` or `state`) whose bytes decide what runs; `boxship-verify` checks them before the engine starts. */
+  readonly verified: readonly string[];
+}
+
+/** A directory of the store partition that the device mounts over the engine's own default path. */
+export interface EngineMount {
+  readonly from: 'store' | 'data';
+  /** Path relative to that partition. */
+  readonly source: string;
+  /** Absolute path on the device. */
+  readonly target: string;
+}
+
+export interface PreloadOptions {
+  /** Time of every generated file, seconds since 1970. */
+  readonly epoch: number;
+}
+
+/** A container engine. One module each; the registry is `engines`. */
+export interface Engine {
+  readonly name: string;
+  /** Files, relative to the store partition, that make the images runnable at first boot without a network or an import. */
+  preload(images: readonly ContainerImage[], options: PreloadOptions): Preload;
+  /** Units and configuration that start the app, below `apps/<app>/`. */
+  start(app: App, imageIds: ReadonlyMap<string, Digest>, facts: DeviceFacts, options: PreloadOptions): Tree;
+  readonly mounts: readonly EngineMount[];
+  /** What keeps the engine from starting on this device, as warnings for the plan; throws on a conflict that would lose data. */
+  check(facts: DeviceFacts): readonly string[];
+}

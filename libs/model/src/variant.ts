@@ -1,0 +1,77 @@
+import type { Descriptor } from './container-image.ts';
+import type { Digest } from './digest.ts';
+
+/** Which partition of the base image is the rootfs, when it cannot be found by itself. */
+export type RootfsSelector = { readonly partition: number } | { readonly name: string };
+
+/** Size and digest of a file as it was given. */
+export interface FileIdentity {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+export interface LockedLayer {
+  readonly blob: Descriptor;
+  readonly diffId: Digest;
+}
+
+/** An image pinned for one platform. */
+export interface LockedImage {
+  /** Normalised reference. */
+  readonly reference: string;
+  readonly platform: string;
+  readonly index?: Digest;
+  readonly manifest: Descriptor;
+  readonly manifestSynthesized?: boolean;
+  readonly config: Descriptor;
+  readonly layers: readonly LockedLayer[];
+}
+
+export type RawCompression = 'none' | 'gz' | 'xz' | 'zst';
+
+export interface RawArtifactOptions {
+  readonly format: 'raw';
+  readonly compression: RawCompression;
+  readonly bmap: boolean;
+}
+
+export type ArtifactOptions = RawArtifactOptions;
+
+export interface StoreOptions {
+  /** Bytes, or as small as its contents and the reserve allow. */
+  readonly size: number | 'auto';
+  /** Share of the file system left free for the device, 0 to 0.9. */
+  readonly reserve: number;
+}
+
+export interface VariantApp {
+  readonly name: string;
+  /** Digest over the Compose file and every file that it brings along. */
+  readonly digest: Digest;
+  /** Normalised references, sorted. */
+  readonly images: readonly string[];
+}
+
+/**
+ * One machine × engine × set of apps, every default filled in, every input a digest. Plain JSON. Equal variants make
+ * equal artifacts, bit for bit.
+ */
+export interface Variant {
+  readonly product: string;
+  readonly version: string;
+  readonly name: string;
+  readonly machine: { readonly name: string; readonly platform: string; readonly rootfs?: RootfsSelector };
+  readonly base: FileIdentity;
+  readonly engine: { readonly name: string };
+  readonly apps: readonly VariantApp[];
+  readonly images: readonly LockedImage[];
+  readonly artifacts: readonly ArtifactOptions[];
+  readonly store: StoreOptions;
+  /** Bytes of the data partition as shipped; it grows on the device. */
+  readonly dataSize: number;
+  readonly signing: { readonly keyId: string; readonly development: boolean };
+  /** Time of everything that is generated, seconds since 1970. */
+  readonly epoch: number;
+  /** Version of Boxship, and of each host program whose version can change bytes. */
+  readonly tools: Readonly<Record<string, string>>;
+}
