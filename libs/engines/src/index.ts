@@ -1,1 +1,3 @@
-export {};
+export { engines } from './registry.ts';
+export type { Engine, EngineMount, Preload, PreloadOptions } from './engine.ts';
+export { directory, generatedFile, streamedFile, symlink } from './entries.ts';

@@ -1,3 +1,4 @@
+export { readAssetFile } from './asset-file.ts';
 export * from './atomic-file.ts';
 export * from './cache.ts';
 export * from './file-access.ts';
