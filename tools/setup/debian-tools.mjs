@@ -25,9 +25,7 @@ const DEBIAN_RELEASE = /^(old)*(stable|testing|unstable)$|^(bullseye|bookworm|tr
 
 /** Folder for what the tests keep between runs: `$BOXSHIP_TEST_CACHE`, else `~/.cache/boxship-test`. */
 export function testCacheRoot(env = process.env) {
-  return resolve(
-    env.BOXSHIP_TEST_CACHE || join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'boxship-test'),
-  );
+  return resolve(env.BOXSHIP_TEST_CACHE || join(env.HOME || homedir(), '.cache', 'boxship-test'));
 }
 
 /** Where `fetchDebianPackage` unpacks a package when it is given no `destination`. */
@@ -94,7 +92,7 @@ export async function fetchDebianPackage({
         throw new Error(`${suite} has no package ${name}: apt gave ${packages.map((one) => one.package).join(', ')}`);
       const record = { package: name, suite, version, architecture, dependencies, packages };
       await writeFile(join(tree, RECORD), `${JSON.stringify(record, null, 2)}\n`);
-      await rm(folder, { recursive: true, force: true }); // a folder without our record is not whole
+      await removeOurs(folder); // another package, or the same without what it depends on
       await rename(tree, folder);
       return { folder, version, fetched: true };
     } finally {
@@ -112,6 +110,16 @@ async function readRecord(folder, name, suite, dependencies) {
   } catch {
     return undefined;
   }
+}
+
+/** Removes a folder that this program has made; one that it has not made is somebody's. */
+async function removeOurs(folder) {
+  const names = await readdir(folder).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  if (names.length > 0 && !names.includes(RECORD)) throw new Error(`${folder} holds other files: give a new folder`);
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** The links of a merged /usr, which base-files' maintainer script would make, before anything is unpacked. */

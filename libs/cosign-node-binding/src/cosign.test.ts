@@ -33,13 +33,13 @@ interface RealCosign {
 const cosigns: readonly RealCosign[] = [
   {
     suite: 'trixie',
-    version: /v?2\.5/,
+    version: /^2\.5\./,
     signArgs: ['--new-bundle-format', '--tlog-upload=false'],
     verifyBundleArgs: ['--new-bundle-format', '--trusted-root', 'empty-root.json', '--insecure-ignore-tlog'],
   },
   {
     suite: 'sid',
-    version: /v?3\./,
+    version: /^3\./,
     signArgs: ['--use-signing-config=false', '--tlog-upload=false'],
     verifyBundleArgs: ['--insecure-ignore-tlog'],
   },
@@ -47,8 +47,7 @@ const cosigns: readonly RealCosign[] = [
 
 /** Where `tools/setup/debian-tools.mjs` unpacks it. */
 function cosignProgram(suite: string): string {
-  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
-  const root = process.env['BOXSHIP_TEST_CACHE'] || join(cache, 'boxship-test');
+  const root = process.env['BOXSHIP_TEST_CACHE'] || join(homedir(), '.cache', 'boxship-test');
   return join(root, 'tools', `cosign-${suite}`, 'usr/bin/cosign');
 }
 
@@ -84,11 +83,13 @@ for (const cosign of cosigns) {
   const missing = !existsSync(program);
   const title = `cosign of Debian ${cosign.suite}`;
 
-  it.runIf(missing)(`${title} is there (node tools/setup/debian-tools.mjs cosign/${cosign.suite})`, (context) => {
-    if (process.env['CI'] === 'true')
-      throw new Error(`${program} is missing: run node tools/setup/debian-tools.mjs cosign/${cosign.suite}`);
-    context.skip();
-  });
+  if (missing) {
+    it(`${title} is there`, (context) => {
+      const hint = `run node tools/setup/debian-tools.mjs cosign/${cosign.suite}`;
+      if (process.env['CI'] === 'true') throw new Error(`${program} is missing: ${hint}`);
+      context.skip(hint);
+    });
+  }
 
   describe.skipIf(missing)(title, () => {
     const verifyRaw = (blob = 'blob') =>
@@ -99,7 +100,11 @@ for (const cosign of cosigns) {
       run(program, 'sign-blob', ...cosign.signArgs, '--key', key, '--bundle', 'real.json', 'blob');
 
     it('is the version that this test is about', async () => {
-      expect(await run(program, 'version')).toMatch(cosign.version);
+      // Debian builds it without a version of its own: `cosign version` says "devel"
+      const record = JSON.parse(await readFile(join(program, '../../../boxship-package.json'), 'utf8')) as {
+        version: string;
+      };
+      expect(record.version).toMatch(cosign.version);
     });
 
     it.each(origins)(
@@ -164,14 +169,6 @@ for (const cosign of cosigns) {
       expect(await verifyBundle()).toContain('Verified OK');
     });
 
-    it('imports keys that we load', async () => {
-      await run('openssl', 'genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048', '-out', 'rsa.pem');
-      await run(program, 'import-key-pair', '--key', 'rsa.pem', '--output-key-prefix', `imported-${cosign.suite}`);
-      const signer = await loadPrivateKey(await text(`imported-${cosign.suite}.key`), PASSWORD);
-      expect(signer.algorithm).toBe('rsa-pkcs1v15-sha256');
-      expect(signer.publicKeyPem).toBe(await text(`imported-${cosign.suite}.pub`));
-    });
-
     it('refuses the bundle of another key, as we do', async () => {
       const [one, two] = [await generateKeyPair({ password: '' }), await generateKeyPair({ password: '' })];
       const { bundle } = await signBlob(await loadPrivateKey(one.privateKeyPem, ''), BLOB);
@@ -200,5 +197,20 @@ describe.skipIf(!existsSync(real2))('forms of cosign 2.5 that only it writes', (
     const key = await text('legacy.pub');
     expect((await verifyBlob(key, await text('legacy.sig'), BLOB)).form).toBe('raw');
     await expect(verifyBlob(key, await text('legacy.json'), BLOB)).rejects.toMatchObject({ code: 'LEGACY_BUNDLE' });
+  });
+});
+
+const real3 = cosignProgram('sid');
+describe.skipIf(!existsSync(real3))('keys that cosign 3 imports', () => {
+  // Debian's cosign 2.5 refuses every key: "unsupported public key type"
+  it.each(origins.slice(1).filter(({ name }) => !name.startsWith('SEC1')))('load here: $name', async ({ make }) => {
+    await write('plain.pem', execFileSync('openssl', [...make!], { stdio: ['ignore', 'pipe', 'ignore'] }));
+    await rm(join(folder, 'imported.key'), { force: true });
+    await rm(join(folder, 'imported.pub'), { force: true });
+    await run(real3, 'import-key-pair', '--key', 'plain.pem', '--output-key-prefix', 'imported');
+    const signer = await loadPrivateKey(await text('imported.key'), PASSWORD);
+    expect(signer.publicKeyPem).toBe(await text('imported.pub'));
+    const ours = await importPrivateKey(await text('plain.pem'), { password: PASSWORD });
+    expect(ours.publicKeyPem).toBe(signer.publicKeyPem);
   });
 });
