@@ -60,7 +60,7 @@ export function appendPartitions(
   const first = Math.max(after, table.usable.start, ...table.partitions.map(endOf));
   return table.type === 'gpt'
     ? appendToGpt(table, deviceSize, news, alignment, first)
-    : appendToMbr(table, deviceSize, news, alignment, first);
+    : appendToMbr(table, deviceSize, news, alignment, first, after);
 }
 
 export function endOf({ start, size }: Partition): number {
@@ -138,6 +138,7 @@ function appendToMbr(
   news: readonly NewPartition[],
   alignment: number,
   first: number,
+  after: number,
 ): AppendedPartitions {
   const { sectorSize, diskId } = table;
   const used = new Set(table.partitions.map(({ number }) => number));
@@ -155,11 +156,10 @@ function appendToMbr(
     partitionUuid: mbrPartitionUuid(diskId, number),
     attributes: wanted.attributes ?? 0n,
   });
-  // A logical partition is headed by its record, one alignment before it, as sfdisk does. Space inside an extended
-  // partition behind its last logical one is free; in front of a record that is missing it starts with the partition.
+  // A logical partition is headed by its record, one alignment before it, as sfdisk does; the first record of all is
+  // where the extended partition starts.
   const logicals = table.partitions.filter(({ number }) => number > 4);
-  const insideStart = extended && Math.max(extended.start, ...logicals.map(endOf));
-  let position = logical && extended ? Math.max(insideStart!, first === endOf(extended) ? 0 : first) : first;
+  let position = logical && extended ? Math.max(after, extended.start, ...logicals.map(endOf)) : first;
   const chainStart = logical ? (extended?.start ?? alignUp(position, alignment)) : 0;
   const chain: ByteRange[] = [];
   let number = Math.max(4, ...table.partitions.map((partition) => partition.number));
@@ -199,7 +199,7 @@ function appendToMbr(
       ...table,
       partitions: inNumberOrder([...kept, ...added]),
       usable: { start: table.usable.start, end: Math.min(size, limit) },
-      metadata: { primary: [...primary, ...chain].sort((a, b) => a.start - b.start), backup: [] },
+      metadata: { primary: [...primary, ...chain], backup: [] },
     },
     deviceSize: size,
     added,
@@ -256,9 +256,13 @@ export function isEfiSystem(partition: Partition): boolean {
  * partition. Some vendors keep raw data there; a new partition must start behind it.
  */
 export async function findDataEnd(reader: RandomReader, table: PartitionTable): Promise<number> {
-  const lastEnd = Math.max(table.usable.start, ...table.partitions.map(endOf));
+  const contents = table.partitions.filter(({ type }) => table.type === 'gpt' || !isExtended(type));
+  const lastEnd = Math.max(
+    table.usable.start,
+    ...[...contents.map(endOf), ...table.metadata.primary.map(({ end }) => end)],
+  );
   const limit = Math.min(reader.size, ...table.metadata.backup.map(({ start }) => start));
-  for (let end = limit; end > lastEnd; ) {
+  for (let end = limit; end > lastEnd;) {
     const start = Math.max(lastEnd, end - MiB);
     const bytes = await reader.read(start, end - start);
     for (let index = bytes.length - 1; index >= 0; index--) if (bytes[index] !== 0) return start + index + 1;

@@ -91,12 +91,7 @@ async function withPrimary(
   return { sectorSize, copy, entriesLba: header.entriesStart, backup, warnings };
 }
 
-function withBackupAlone(
-  sectorSize: SectorSize,
-  copy: GptCopy,
-  primary: GptFault,
-  sector0: Uint8Array,
-): GptCopies {
+function withBackupAlone(sectorSize: SectorSize, copy: GptCopy, primary: GptFault, sector0: Uint8Array): GptCopies {
   const { header } = copy;
   const length = header.slots * header.entrySize;
   const warning: Problem = {

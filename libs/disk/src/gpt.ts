@@ -51,7 +51,10 @@ export async function readGptCopy(
   lba: number,
 ): Promise<GptCopy | GptFault> {
   if (lba < 1 || (lba + 1) * sectorSize > reader.size) {
-    return { fault: `its header would be at byte ${lba * sectorSize}, the image ends at ${reader.size}`, present: false };
+    return {
+      fault: `its header would be at byte ${lba * sectorSize}, the image ends at ${reader.size}`,
+      present: false,
+    };
   }
   const sector = Buffer.from(await reader.read(lba * sectorSize, sectorSize));
   if (sector.toString('latin1', 0, 8) !== SIGNATURE) {

@@ -7,7 +7,19 @@ export {
   type AppendOptions,
   type NewPartition,
 } from './append-partitions.ts';
+export { BMAP_BLOCK, createBmap, mapBlocks, readBmap, verifyWithBmap, type Bmap } from './bmap.ts';
+export { digestImage, type ImageDigests, type RangeDigest } from './digest-image.ts';
+export {
+  decompressFile,
+  openDiskImage,
+  probeCompression,
+  type Compression,
+  type DiskImage,
+  type OpenDiskImageOptions,
+} from './disk-image.ts';
+export { hashFile } from './hash-file.ts';
 export { readPartitionTable } from './partition-table.ts';
 export { serializePartitionTable, type Patch } from './partition-patches.ts';
 export { EFI_SYSTEM, isExtended, LINUX_FILESYSTEM, ROOT_PARTITION_TYPES } from './partition-type.ts';
+export { cloneOrCopyFile, copySparse, HOLE_BLOCK, type CopyOptions, type CopySource } from './sparse-file.ts';
 export { BOXSHIP_NAMESPACE, isUuid, uuidFrom } from './uuid.ts';

@@ -2,7 +2,15 @@ import { crc32 } from 'node:zlib';
 import type { Partition, PartitionTable, RandomReader } from '@boxship/model';
 import { PROTECTIVE, readGptCopies } from './gpt-copies.ts';
 import { headerChecksum, readEntry, SIGNATURE } from './gpt.ts';
-import { DISK_ID_AT, ENTRIES_AT, ENTRY_SIZE, hasBootSignature, isUsed, readMbrEntries } from './mbr.ts';
+import {
+  DISK_ID_AT,
+  ENTRIES_AT,
+  ENTRY_SIZE,
+  hasBootSignature,
+  isUsed,
+  readMbrEntries,
+  readMbrPartitions,
+} from './mbr.ts';
 import { isExtended } from './partition-type.ts';
 import { writeGuid } from './uuid.ts';
 
@@ -125,24 +133,35 @@ async function mbrPatches(table: PartitionTable, original: RandomReader, sector0
 
   const extended = table.partitions.find(({ type }) => isExtended(type));
   if (!extended) return patches;
-  const records = table.metadata.primary.slice(1).map(({ start }) => start);
-  const logicals = table.partitions.filter(({ number }) => number > 4).sort((a, b) => a.start - b.start);
-  for (const [index, position] of records.entries()) {
-    const before =
-      position + sectorSize <= original.size ? Buffer.from(await original.read(position, sectorSize)) : undefined;
-    // What lies where a record is made is not one unless it was a record of the original chain.
-    const record = before && hasBootSignature(before) ? Buffer.from(before) : Buffer.alloc(sectorSize);
-    const next = records[index + 1];
-    const own = logicals.find(({ start }) => start > position && (next === undefined || start < next));
-    writeMbrEntry(record, 0, own, position, sectorSize);
-    const following = logicals.find(({ start }) => next !== undefined && start > next);
-    const link: Partition | undefined =
-      next === undefined || !following
-        ? undefined
-        : { ...following, type: '05', start: next, size: following.start + following.size - next, attributes: 0n };
-    writeMbrEntry(record, 1, link, extended.start, sectorSize);
+  // The chain's order gives logical partitions their numbers, so the vendor's records stay as they are: new records
+  // follow the last one.
+  const before = await readMbrPartitions(original, sector0, sectorSize, table.diskId);
+  const known = new Set(before.partitions.map(({ number }) => number));
+  const heads = table.metadata.primary.slice(1).map(({ start }) => start);
+  const added = table.partitions
+    .filter(({ number }) => number > 4 && !known.has(number))
+    .map((partition) => ({ partition, head: Math.max(...heads.filter((head) => head < partition.start)) }));
+  const link = ({ partition, head }: { partition: Partition; head: number }): Partition => ({
+    ...partition,
+    type: '05',
+    start: head,
+    size: partition.start + partition.size - head,
+    attributes: 0n,
+  });
+  const last = before.chain.at(-1)?.start;
+  if (added[0] && last !== undefined && before.chain.every(({ start }) => start !== added[0]!.head)) {
+    const record = Buffer.from(await original.read(last, sectorSize));
+    writeMbrEntry(record, 1, link(added[0]), extended.start, sectorSize);
+    patches.push({ position: last, bytes: record });
+  }
+  for (const [index, item] of added.entries()) {
+    const isKept = before.chain.some(({ start }) => start === item.head);
+    const record = isKept ? Buffer.from(await original.read(item.head, sectorSize)) : Buffer.alloc(sectorSize);
+    const next = added[index + 1];
+    writeMbrEntry(record, 0, item.partition, item.head, sectorSize);
+    writeMbrEntry(record, 1, next && link(next), extended.start, sectorSize);
     record.writeUInt16LE(0xaa55, 510);
-    patches.push({ position, bytes: record });
+    patches.push({ position: item.head, bytes: record });
   }
   return patches;
 }

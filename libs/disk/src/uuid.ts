@@ -15,7 +15,10 @@ export function isUuid(text: string): boolean {
  */
 export function uuidFrom(namespace: string, name: string): string {
   if (!UUID.test(namespace)) throw new Error(`not a UUID in lower case: ${namespace}`);
-  const hash = createHash('sha1').update(Buffer.from(namespace.replaceAll('-', ''), 'hex')).update(name).digest();
+  const hash = createHash('sha1')
+    .update(Buffer.from(namespace.replaceAll('-', ''), 'hex'))
+    .update(name)
+    .digest();
   hash[6] = (hash[6]! & 0x0f) | 0x50;
   hash[8] = (hash[8]! & 0x3f) | 0x80;
   return dashed(hash.toString('hex', 0, 16));

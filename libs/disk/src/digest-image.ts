@@ -1,0 +1,95 @@
+import { Worker } from 'node:worker_threads';
+import type { ByteRange, Digest } from '@boxship/model';
+import { mapBlocks } from './bmap.ts';
+import { stat } from 'node:fs/promises';
+
+/** A run of whole blocks of an image and its SHA-256 (hex). */
+export interface RangeDigest extends ByteRange {
+  readonly sha256: string;
+}
+
+export interface ImageDigests {
+  /** Of the whole file, holes read as zeros. */
+  readonly sha256: Digest;
+  readonly size: number;
+  /** Of the mapped ranges, aligned to blocks of 4096 and merged: what `createBmap` takes. */
+  readonly ranges: readonly RangeDigest[];
+}
+
+/**
+ * Runs in a worker thread, so plain JavaScript in a string: the program is one file, and the sources need a loader.
+ * Hashes each range by itself; reads it in blocks; tells how far it is.
+ */
+const WORKER = `
+const { workerData, parentPort } = require('node:worker_threads');
+const { openSync, readSync, closeSync } = require('node:fs');
+const { createHash } = require('node:crypto');
+const { path, ranges } = workerData;
+const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+const file = openSync(path, 'r');
+let untold = 0;
+const digests = ranges.map(({ start, end }) => {
+  const hash = createHash('sha256');
+  for (let at = start; at < end; ) {
+    const count = readSync(file, buffer, 0, Math.min(buffer.length, end - at), at);
+    if (count === 0) throw new Error(path + ' ends at ' + at + ' while it is read');
+    hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
+    at += count;
+    untold += count;
+    if (untold >= 16 * 1024 * 1024) { parentPort.postMessage({ bytes: untold }); untold = 0; }
+  }
+  return hash.digest('hex');
+});
+closeSync(file);
+parentPort.postMessage({ bytes: untold, digests });
+`;
+
+/**
+ * SHA-256 of a whole image and of each of its mapped ranges, by two threads at once: as quick as the whole alone, and
+ * the caller's event loop stays free. `onBytes` counts the bytes of the whole.
+ */
+export async function digestImage(
+  path: string,
+  mapped: readonly ByteRange[],
+  { onBytes = () => {}, signal }: { onBytes?: (bytes: number) => void; signal?: AbortSignal } = {},
+): Promise<ImageDigests> {
+  const { size } = await stat(path);
+  const blocks = mapBlocks(mapped, size);
+  const stop = new AbortController();
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  try {
+    const [[whole], digests] = await Promise.all([
+      hashRanges(path, [{ start: 0, end: size }], onBytes, either),
+      hashRanges(path, blocks, () => {}, either),
+    ]);
+    return { sha256: `sha256:${whole!}`, size, ranges: blocks.map((block, i) => ({ ...block, sha256: digests[i]! })) };
+  } finally {
+    stop.abort(); // when one thread failed, the other has no purpose
+  }
+}
+
+async function hashRanges(
+  path: string,
+  ranges: readonly ByteRange[],
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<string[]> {
+  signal.throwIfAborted();
+  return await new Promise((resolve, reject) => {
+    const worker = new Worker(WORKER, { eval: true, workerData: { path, ranges }, execArgv: [] });
+    const abort = () => {
+      void worker.terminate();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    worker.on('message', ({ bytes, digests }: { bytes: number; digests?: string[] }) => {
+      onBytes(bytes);
+      if (digests) resolve(digests);
+    });
+    worker.on('error', reject);
+    worker.on('exit', (code) => {
+      signal.removeEventListener('abort', abort);
+      reject(new Error(`the hashing thread ended with ${code}`)); // of no effect after a result
+    });
+  });
+}
