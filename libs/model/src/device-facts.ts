@@ -13,10 +13,12 @@ export interface DeviceFacts {
   /** Already holds a boxship socket of this version. */
   readonly socketVersion?: number;
   readonly readOnlyRoot: boolean;
+  /** Mount points of the vendor's fstab, absolute; a unit made of fstab wins over one in /usr/lib. */
+  readonly mountPoints?: readonly string[];
   readonly engines: readonly EngineFacts[];
   /** Programs found among those that the socket can use: openssl, resize2fs, sfdisk, … Absolute paths. */
   readonly programs: Readonly<Record<string, string>>;
-  /** Kernel configuration, when the rootfs has /boot/config-*: name without CONFIG_ to y, m, n or a value. */
+  /** Kernel options that matter to containers, when the rootfs has its config: name without CONFIG_ to y, m, n or a value. */
   readonly kernelConfig?: Readonly<Record<string, string>>;
 }
 
@@ -27,7 +29,7 @@ export interface EngineFacts {
   readonly program: string;
   /** Vendor's daemon.json, parsed. */
   readonly daemonConfig?: Readonly<Record<string, unknown>>;
-  /** ExecStart of its unit, as written. */
+  /** ExecStart of its unit, drop-ins applied, variables filled in from the unit's environment files. */
   readonly execStart?: string;
   readonly unit?: string;
   readonly composePlugin: boolean;

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { readDeviceFacts } from './device-facts.ts';
+import { makeRootfs } from './rootfs-fixture.ts';
+
+const BASE = {
+  'usr/lib/os-release': 'ID=acme\nNAME="Acme \\"Linux\\""\n',
+  'etc/os-release': '-> ../usr/lib/os-release',
+  'usr/lib/systemd/systemd': '',
+  'usr/lib/systemd/libsystemd-shared-254.so': '',
+  'usr/sbin/init': '-> ../lib/systemd/systemd',
+  'usr/bin/openssl': 'x',
+  'usr/sbin/resize2fs': 'x',
+  'usr/lib/systemd/systemd-growfs': 'x',
+  bin: '-> usr/bin',
+  sbin: '-> usr/sbin',
+  lib: '-> usr/lib',
+};
+
+describe('readDeviceFacts', () => {
+  it('of a merged, plain base', async () => {
+    await using disk = await makeRootfs(BASE);
+    const facts = await disk.open(readDeviceFacts);
+    expect(facts).toMatchObject({
+      osRelease: { ID: 'acme', NAME: 'Acme "Linux"' },
+      init: 'systemd',
+      systemdVersion: 254,
+      unitDirectory: '/usr/lib/systemd/system',
+      mergedUsr: true,
+      selinux: false,
+      ostree: false,
+      readOnlyRoot: false,
+      engines: [],
+      programs: {
+        openssl: '/usr/bin/openssl',
+        resize2fs: '/usr/sbin/resize2fs',
+        'systemd-growfs': '/usr/lib/systemd/systemd-growfs',
+      },
+    });
+    expect(facts.socketVersion).toBeUndefined();
+    expect(facts.kernelConfig).toBeUndefined();
+  });
+
+  it('of a base with a separate /lib, a read-only root, OSTree, AppArmor, a kernel config and a socket', async () => {
+    await using disk = await makeRootfs({
+      'lib/systemd/system/': '',
+      'lib/systemd/systemd': '',
+      'lib/systemd/libsystemd-shared-243.so': '',
+      'sbin/init': '-> /lib/systemd/systemd',
+      'sbin/apparmor_parser': 'x',
+      'etc/fstab': '# x\n/dev/root / auto defaults,ro 1 1\nLABEL=d /var/lib/docker ext4 defaults 0 2\n',
+      'ostree/repo/config': '',
+      'boot/config-6.1.0': 'CONFIG_CGROUPS=y\n# CONFIG_OVERLAY_FS is not set\nCONFIG_VETH=m\nCONFIG_LSM="yama,apparmor"\nCONFIG_FOO=y\n',
+      'usr/lib/boxship/socket.json': '{\n  "socketVersion": 3\n}\n',
+    }); // prettier-ignore
+    expect(await disk.open(readDeviceFacts)).toMatchObject({
+      init: 'systemd',
+      systemdVersion: 243,
+      unitDirectory: '/lib/systemd/system',
+      mergedUsr: false,
+      apparmorParser: true,
+      ostree: true,
+      socketVersion: 3,
+      readOnlyRoot: true,
+      mountPoints: ['/', '/var/lib/docker'],
+      kernelConfig: { CGROUPS: 'y', OVERLAY_FS: 'n', VETH: 'm', LSM: 'yama,apparmor' },
+    });
+  });
+
+  it('of another init', async () => {
+    await using disk = await makeRootfs({ 'sbin/init': '-> /bin/busybox', 'bin/busybox': '' });
+    expect((await disk.open(readDeviceFacts)).init).toBe('other');
+  });
+
+  it('of docker: version from the package database, flags through drop-ins and environment files', async () => {
+    await using disk = await makeRootfs({
+      ...BASE,
+      'usr/bin/dockerd': 'x',
+      'usr/libexec/docker/cli-plugins/docker-compose': 'x',
+      'etc/docker/daemon.json': '{ "storage-driver": "btrfs" }',
+      'var/lib/dpkg/status':
+        'Package: docker.io\nStatus: deinstall ok config-files\nVersion: 1\n\nPackage: docker-ce\nStatus: install ok installed\nVersion: 5:26.1.5~3-0+x\n',
+      'etc/default/docker': '# c\nDOCKER_OPTS="--data-root=/srv/docker"\n',
+      'usr/lib/systemd/system/docker.service':
+        '[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=/usr/bin/old\n',
+      'etc/systemd/system/docker.service.d/a.conf':
+        '[Service]\nExecStart=\nExecStart=/usr/bin/dockerd \\\n  -H fd:// $DOCKER_OPTS ${NOTHING}\n',
+    });
+    expect((await disk.open(readDeviceFacts)).engines).toEqual([
+      {
+        name: 'docker',
+        program: '/usr/bin/dockerd',
+        version: '26.1.5',
+        unit: 'docker.service',
+        execStart: '/usr/bin/dockerd -H fd:// --data-root=/srv/docker',
+        daemonConfig: { 'storage-driver': 'btrfs' },
+        composePlugin: true,
+      },
+    ]);
+  });
+
+  it("finds docker's version in the program, and refuses a broken daemon.json", async () => {
+    const program = `${'\0'.repeat(5_000_000)}build\t-ldflags="-X github.com/docker/docker/dockerversion.Version=28.5.2 -X b"`;
+    await using disk = await makeRootfs({ ...BASE, 'usr/bin/dockerd': program });
+    expect((await disk.open(readDeviceFacts)).engines[0]).toMatchObject({ version: '28.5.2', composePlugin: false });
+    await using broken = await makeRootfs({ ...BASE, 'usr/bin/dockerd': 'x', 'etc/docker/daemon.json': '{,' });
+    await expect(broken.open(readDeviceFacts)).rejects.toThrow('not a JSON object');
+  });
+});

@@ -1,0 +1,119 @@
+import { MiB, UserError, type EngineFacts } from '@boxship/model';
+import { parseAssignments } from './assignments.ts';
+import type { Ext4Reader } from './ext4-reader.ts';
+import { upstreamVersion } from './package-versions.ts';
+
+/** Where engines are found: program, unit, packages that bring it (Debian, docker.com, meta-virtualization). */
+const ENGINES = [
+  { name: 'docker', program: 'dockerd', unit: 'docker.service', packages: ['docker.io', 'docker-ce', 'moby-engine', 'docker-moby', 'docker'] },
+  { name: 'podman', program: 'podman', unit: 'podman.service', packages: ['podman'] },
+  { name: 'containerd', program: 'containerd', unit: 'containerd.service', packages: ['containerd', 'containerd.io', 'containerd-opencontainers'] },
+  { name: 'k3s', program: 'k3s', unit: 'k3s.service', packages: ['k3s'] },
+]; // prettier-ignore
+
+/** Lowest precedence first (systemd.unit(5), "Unit File Load Path"); /run is empty at build time. */
+const UNIT_FOLDERS = [
+  'lib/systemd/system',
+  'usr/lib/systemd/system',
+  'usr/local/lib/systemd/system',
+  'etc/systemd/system',
+];
+
+/** Where the docker CLI looks for plugins (cli-plugins/manager). */
+const PLUGIN_FOLDERS = ['usr/local/lib', 'usr/local/libexec', 'usr/lib', 'usr/libexec'];
+
+/** The container engines of a rootfs, those that are there. Errors: BAD_DAEMON_JSON. */
+export async function readEngineFacts(
+  fs: Ext4Reader,
+  findProgram: (name: string) => Promise<string | undefined>,
+  packages: ReadonlyMap<string, string>,
+): Promise<EngineFacts[]> {
+  const found: EngineFacts[] = [];
+  for (const engine of ENGINES) {
+    const program = await findProgram(engine.program);
+    if (!program) continue;
+    const packaged = engine.packages.map((name) => packages.get(name)).find((version) => version !== undefined);
+    const isDocker = engine.name === 'docker';
+    const version = packaged ? upstreamVersion(packaged) : isDocker ? await versionInBinary(fs, program) : undefined;
+    const unit = await readExecStart(fs, engine.unit);
+    const daemonConfig = isDocker ? await readDaemonConfig(fs) : undefined;
+    found.push({
+      name: engine.name,
+      program,
+      ...(version ? { version } : {}),
+      ...(unit ? { unit: engine.unit } : {}),
+      ...(unit?.execStart ? { execStart: unit.execStart } : {}),
+      ...(daemonConfig ? { daemonConfig } : {}),
+      composePlugin: isDocker && (await hasComposePlugin(fs)),
+    });
+  }
+  return found;
+}
+
+async function hasComposePlugin(fs: Ext4Reader): Promise<boolean> {
+  for (const folder of PLUGIN_FOLDERS) if (await fs.exists(`${folder}/docker/cli-plugins/docker-compose`)) return true;
+  return false;
+}
+
+async function readDaemonConfig(fs: Ext4Reader): Promise<Record<string, unknown> | undefined> {
+  const text = await fs.readText('etc/docker/daemon.json', MiB);
+  if (text === undefined || text.trim() === '') return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new UserError(
+    'BAD_DAEMON_JSON',
+    'the base image has a /etc/docker/daemon.json that is not a JSON object: docker would not start',
+    'Mend it in the base image.',
+  );
+}
+
+/** The ExecStart that systemd would run, drop-ins applied, variables filled in from Environment= and EnvironmentFile=. */
+async function readExecStart(fs: Ext4Reader, unit: string): Promise<{ execStart?: string } | undefined> {
+  let text: string | undefined;
+  for (const folder of UNIT_FOLDERS) text = (await fs.readText(`${folder}/${unit}`, MiB)) ?? text;
+  if (text === undefined) return undefined;
+  const dropIns = new Map<string, string>();
+  for (const folder of UNIT_FOLDERS) {
+    for (const { name } of await fs.readDirectory(`${folder}/${unit}.d`)) {
+      const path = `${folder}/${unit}.d/${name}`;
+      if (name.endsWith('.conf') && (await fs.stat(path))?.type === 'file') {
+        dropIns.set(name, (await fs.readText(path, MiB)) ?? '');
+      }
+    }
+  }
+  const all = [text, ...[...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, content]) => content)].join('\n');
+  const environment: Record<string, string> = {};
+  let execStart: string | undefined;
+  for (const line of all.replace(/\\\n/g, ' ').split('\n')) {
+    const [, key, value = ''] = /^\s*(ExecStart|Environment|EnvironmentFile)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    if (key === 'ExecStart') execStart = value === '' ? undefined : (execStart ?? value);
+    if (key === 'EnvironmentFile') {
+      const path = value.replace(/^-/, '').replace(/^"(.*)"$/, '$1');
+      if (path.startsWith('/')) Object.assign(environment, parseAssignments((await fs.readText(path, MiB)) ?? ''));
+    }
+    if (key === 'Environment') {
+      for (const [word] of value.matchAll(/"[^"]*"|'[^']*'|\S+/g)) {
+        Object.assign(environment, parseAssignments(word.replace(/^(["'])(.*)\1$/, '$2')));
+      }
+    }
+  }
+  const filled = execStart?.replace(/\$\{(\w+)\}|\$(\w+)/g, (_all, a?: string, b?: string) => environment[a ?? b ?? ''] ?? ''); // prettier-ignore
+  return filled === undefined ? {} : { execStart: filled.replace(/\s+/g, ' ').trim() };
+}
+
+/** The Go linker's flags, which a Go program carries in its build information, name docker's version. */
+async function versionInBinary(fs: Ext4Reader, program: string): Promise<string | undefined> {
+  const size = (await fs.stat(program))?.size ?? 0;
+  const step = 4 * MiB;
+  for (let position = 0; position < size; position += step) {
+    const text = Buffer.from(await fs.readRange(program, position, step + 256)).toString('latin1');
+    const version = /dockerversion\.Version=([\w.+~-]+)/.exec(text)?.[1];
+    if (version) return upstreamVersion(version);
+  }
+  return undefined;
+}

@@ -1,0 +1,249 @@
+import {
+  UserError,
+  formatByteSize,
+  MiB,
+  type BytePath,
+  type FileType,
+  type RandomReader,
+  type Xattr,
+} from '@boxship/model';
+import { FLAG, inodeXattrs, readInode, readInodeBytes, type Inode } from './ext4-inode.ts';
+import { corrupt, readSuperblock, type Ext4Superblock } from './ext4-superblock.ts';
+
+/** Attributes of one file. Sizes in bytes, times in seconds and nanoseconds. */
+export interface FileStat {
+  readonly inode: number;
+  readonly type: FileType;
+  /** The low 12 bits of st_mode. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly links: number;
+  readonly mtime: number;
+  readonly mtimeNanoseconds: number;
+  /** Allocated bytes. */
+  readonly allocated: number;
+}
+
+export interface DirectoryEntry {
+  /** One character per byte. */
+  readonly name: string;
+  readonly inode: number;
+  readonly type: FileType;
+}
+
+/**
+ * Reads an ext2, ext3 or ext4 lazily. Paths are as in `TreeEntry`; a leading `/` is allowed. Symlinks are followed as the
+ * device would: absolute ones start at this filesystem's root, and nothing leads out of it.
+ * Every method: EXT4_CORRUPT when the filesystem contradicts itself; none runs without end.
+ */
+export interface Ext4Reader {
+  readonly superblock: Ext4Superblock;
+  /** Attributes of what the path leads to; undefined when there is nothing. */
+  stat(path: BytePath): Promise<FileStat | undefined>;
+  /** The same, of a symlink itself. */
+  lstat(path: BytePath): Promise<FileStat | undefined>;
+  exists(path: BytePath): Promise<boolean>;
+  /** The path without any symlink in it; undefined when there is nothing. */
+  realPath(path: BytePath): Promise<BytePath | undefined>;
+  /** Bytes of a regular file. Errors: FILE_MISSING, FILE_TOO_LARGE (more than `limit` bytes, default 16 MiB). */
+  readFile(path: BytePath, limit?: number): Promise<Uint8Array>;
+  /** Bytes `[position, position + length)` of a regular file, less when it ends before. */
+  readRange(path: BytePath, position: number, length: number): Promise<Uint8Array>;
+  /** As UTF-8; undefined when there is no such regular file. */
+  readText(path: BytePath, limit?: number): Promise<string | undefined>;
+  /** Target of a symlink, as it is. */
+  readLink(path: BytePath): Promise<string>;
+  /** Names sorted by their bytes, without `.` and `..`; empty when there is no such directory. */
+  readDirectory(path: BytePath): Promise<readonly DirectoryEntry[]>;
+  /** Extended attributes of what the path leads to, or of the symlink itself. */
+  xattrs(path: BytePath, follow?: boolean): Promise<readonly Xattr[]>;
+}
+
+const ROOT_INODE = 2;
+/** As in Linux (MAXSYMLINKS). */
+const MAX_LINKS = 40;
+const MAX_DIRECTORY = 256 * MiB;
+const MODE_TYPES: Readonly<Record<number, FileType>> = {
+  0x1: 'fifo', 0x2: 'characterDevice', 0x4: 'directory', 0x6: 'blockDevice', 0x8: 'file', 0xa: 'symlink', 0xc: 'socket',
+}; // prettier-ignore
+const ENTRY_TYPES: readonly (FileType | undefined)[] = [
+  undefined, 'file', 'directory', 'characterDevice', 'blockDevice', 'fifo', 'socket', 'symlink',
+]; // prettier-ignore
+
+/** Opens the ext4 in `reader`. Errors: ROOTFS_NOT_EXT4, EXT4_UNSUPPORTED, EXT4_CORRUPT, EXT4_TRUNCATED. */
+export async function openExt4(reader: RandomReader): Promise<Ext4Reader> {
+  const superblock = await readSuperblock(reader);
+  const directories = new Map<number, Promise<Map<string, DirectoryEntry>>>();
+
+  const list = (inode: Inode) => {
+    let listing = directories.get(inode.number);
+    if (!listing) {
+      if (directories.size > 256) directories.clear();
+      listing = readDirectoryEntries(reader, superblock, inode);
+      directories.set(inode.number, listing);
+    }
+    return listing;
+  };
+
+  /** Walks a path; `followLast` decides about a symlink at its end. */
+  const walk = async (path: BytePath, followLast: boolean) => {
+    const todo = parts(path);
+    const done: { name: string; inode: Inode }[] = [];
+    const root = await readInode(reader, superblock, ROOT_INODE);
+    if (fileType(root) !== 'directory') throw corrupt('its root is not a directory');
+    let links = 0;
+    while (todo.length > 0) {
+      const name = todo.shift()!;
+      const here = done.at(-1)?.inode ?? root;
+      if (name === '.') continue;
+      if (name === '..') {
+        done.pop();
+        continue;
+      }
+      if (fileType(here) !== 'directory') return undefined;
+      const entry = (await list(here)).get(name);
+      if (!entry) return undefined;
+      const inode = await readInode(reader, superblock, entry.inode);
+      if (fileType(inode) === 'symlink' && (todo.length > 0 || followLast)) {
+        links += 1;
+        if (links > MAX_LINKS) return undefined; // ELOOP: nothing is there for the device either
+        const target = await linkTarget(reader, superblock, inode);
+        if (target.startsWith('/')) done.length = 0;
+        todo.unshift(...parts(target));
+        if (todo.length > 4096) return undefined;
+        continue;
+      }
+      done.push({ name, inode });
+    }
+    return { path: done.map((step) => step.name).join('/'), inode: done.at(-1)?.inode ?? root };
+  };
+
+  const file = async (path: BytePath) => {
+    const found = await walk(path, true);
+    if (!found || fileType(found.inode) !== 'file') {
+      throw new UserError('FILE_MISSING', `the root filesystem has no file /${parts(path).join('/')}`);
+    }
+    return found.inode;
+  };
+  const readFile = async (path: BytePath, limit = 16 * MiB) => {
+    const inode = await file(path);
+    if (inode.size > limit) {
+      throw new UserError(
+        'FILE_TOO_LARGE',
+        `/${parts(path).join('/')} in the root filesystem has ${formatByteSize(inode.size)}, more than ${formatByteSize(limit)}`,
+      );
+    }
+    return inode.size === 0 ? new Uint8Array() : await readInodeBytes(reader, superblock, inode, 0, inode.size);
+  };
+  const stat = async (path: BytePath, follow: boolean) => {
+    const found = await walk(path, follow);
+    return found && fileStat(found.inode);
+  };
+
+  return {
+    superblock,
+    stat: (path) => stat(path, true),
+    lstat: (path) => stat(path, false),
+    exists: async (path) => (await walk(path, true)) !== undefined,
+    realPath: async (path) => (await walk(path, true))?.path,
+    readFile,
+    async readRange(path, position, length) {
+      const inode = await file(path);
+      const end = Math.min(inode.size, position + length);
+      return end <= position
+        ? new Uint8Array()
+        : await readInodeBytes(reader, superblock, inode, position, end - position);
+    },
+    async readText(path, limit) {
+      const found = await walk(path, true);
+      if (!found || fileType(found.inode) !== 'file') return undefined;
+      return Buffer.from(await readFile(path, limit)).toString('utf8');
+    },
+    async readLink(path) {
+      const found = await walk(path, false);
+      if (!found || fileType(found.inode) !== 'symlink') {
+        throw new UserError('FILE_MISSING', `the root filesystem has no symlink /${parts(path).join('/')}`);
+      }
+      return linkTarget(reader, superblock, found.inode);
+    },
+    async readDirectory(path) {
+      const found = await walk(path, true);
+      if (!found || fileType(found.inode) !== 'directory') return [];
+      const entries = [...(await list(found.inode)).values()];
+      return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    async xattrs(path, follow = true) {
+      const found = await walk(path, follow);
+      const all = found ? await inodeXattrs(reader, superblock, found.inode) : [];
+      return all.filter((xattr) => xattr.name !== 'system.data');
+    },
+  };
+}
+
+function parts(path: string): string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
+}
+
+function fileType(inode: Inode): FileType {
+  const type = MODE_TYPES[inode.mode >> 12];
+  if (!type) throw corrupt(`inode ${inode.number} has mode 0${inode.mode.toString(8)}`);
+  return type;
+}
+
+function fileStat(inode: Inode): FileStat {
+  const { number, mode, uid, gid, size, links, mtime, mtimeNanoseconds, sectors } = inode;
+  const type = fileType(inode);
+  return { inode: number, type, mode: mode & 0o7777, uid, gid, size, links, mtime, mtimeNanoseconds, allocated: sectors * 512 }; // prettier-ignore
+}
+
+async function linkTarget(reader: RandomReader, sb: Ext4Superblock, inode: Inode): Promise<string> {
+  if (inode.size > 4096) throw corrupt(`the symlink of inode ${inode.number} has ${inode.size} bytes`);
+  const short = inode.size < 60 && !(inode.flags & (FLAG.extents | FLAG.inlineData));
+  const bytes = short ? inode.block.subarray(0, inode.size) : await readInodeBytes(reader, sb, inode, 0, inode.size);
+  return bytes.toString('latin1');
+}
+
+/** directory.rst. Blocks of a hash tree hide their index in an entry with inode 0 that spans it, so reading in line is right. */
+async function readDirectoryEntries(reader: RandomReader, sb: Ext4Superblock, inode: Inode) {
+  const entries = new Map<string, DirectoryEntry>();
+  if (inode.size > MAX_DIRECTORY) throw corrupt(`the directory of inode ${inode.number} has ${inode.size} bytes`);
+  if (inode.flags & FLAG.inlineData) {
+    // 4 bytes of the parent's inode number, then entries: first those in i_block, then those in the attribute.
+    const bytes = await readInodeBytes(reader, sb, inode, 0, inode.size);
+    parseDirectoryBlock(bytes.subarray(4, 60), inode, entries);
+    if (bytes.length > 60) parseDirectoryBlock(bytes.subarray(60), inode, entries);
+    return entries;
+  }
+  const step = Math.max(sb.blockSize, MiB);
+  for (let position = 0; position < inode.size; position += step) {
+    const chunk = await readInodeBytes(reader, sb, inode, position, Math.min(step, inode.size - position));
+    for (let at = 0; at < chunk.length; at += sb.blockSize) {
+      parseDirectoryBlock(chunk.subarray(at, at + sb.blockSize), inode, entries);
+    }
+  }
+  return entries;
+}
+
+function parseDirectoryBlock(block: Buffer, inode: Inode, entries: Map<string, DirectoryEntry>): void {
+  for (let at = 0; at + 8 <= block.length;) {
+    const number = block.readUInt32LE(at);
+    // 64 KiB blocks write their full length as 0 or 65535.
+    const raw = block.readUInt16LE(at + 4);
+    const length = block.length === 65536 && (raw === 0 || raw === 65535) ? 65536 : raw;
+    const nameLength = block[at + 6]!;
+    if (length < 8 || length % 4 !== 0 || at + length > block.length || (number !== 0 && 8 + nameLength > length)) {
+      if (block.every((byte) => byte === 0)) return; // a hole
+      throw corrupt(`the directory of inode ${inode.number} has a bad entry`);
+    }
+    if (number !== 0) {
+      const name = block.toString('latin1', at + 8, at + 8 + nameLength);
+      const type = ENTRY_TYPES[block[at + 7]!] ?? 'file';
+      if (name !== '.' && name !== '..' && !name.includes('/') && name !== '') {
+        entries.set(name, { name, inode: number, type });
+      }
+    }
+    at += length;
+  }
+}
