@@ -1,0 +1,46 @@
+import type { Cache, Progress } from '@boxship/host';
+import type { Bmap } from '@boxship/disk';
+import type { BlockDevice, Digest, Problem, SystemImage } from '@boxship/model';
+
+/** A device of a base image, whose plain bytes are a file. */
+export interface BaseDevice extends BlockDevice {
+  /** File with the device's bytes, for copies that share blocks; never to be written. */
+  readonly path: string;
+  /** The vendor's block map, when one lies beside the file: its unmapped blocks need not be kept. */
+  readonly bmap?: Bmap;
+}
+
+/** A file of the vendor that a base image was read from. */
+export interface BaseSourceFile {
+  readonly path: string;
+  readonly size: number;
+  /** Of the file as it was given; read at the first call, when it is not known yet. */
+  digest(): Promise<Digest>;
+}
+
+/** A base image that is open. Its content is readable until `close` (`Symbol.asyncDispose`). */
+export interface BaseImage extends SystemImage, AsyncDisposable {
+  readonly devices: readonly BaseDevice[];
+  readonly sources: readonly BaseSourceFile[];
+  /** Faults that did not keep the image from being read, for the plan. */
+  readonly warnings: readonly Problem[];
+  /** Checks the content against what the vendor gave beside it (block maps). `onBytes` counts. */
+  verify(onBytes?: (bytes: number) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ReadOptions {
+  readonly cache: Cache;
+  readonly progress?: Progress;
+  /** Digest of a file, from a caller that keeps them; by default the file is read. */
+  readonly digestOf?: (path: string) => Promise<Digest>;
+}
+
+/** A source: reads a vendor's base image, lazily. One module each. */
+export interface BaseImageFormat {
+  readonly name: string;
+  /** Whether the file or folder is of this format. Costs little, and throws for nothing but a file it cannot read. */
+  probe(path: string): Promise<boolean>;
+  /** Opens it. Errors: those of the format, each a UserError with numbers. */
+  read(path: string, options: ReadOptions): Promise<BaseImage>;
+}

@@ -1,0 +1,68 @@
+import { readFile, stat } from 'node:fs/promises';
+import { openFileReader } from '@boxship/host';
+import {
+  openDiskImage,
+  probeCompression,
+  readBmap,
+  readPartitionTable,
+  verifyWithBmap,
+  type Bmap,
+} from '@boxship/disk';
+import type { BaseImage, BaseImageFormat, ReadOptions } from '../base-image-format.ts';
+
+/** The image of one whole disk, plain or compressed: `.wic`, `.img`, `.sdcard`, with `.gz .xz .zst .bz2`. */
+export const raw: BaseImageFormat = { name: 'raw', probe, read };
+
+async function probe(path: string): Promise<boolean> {
+  const info = await stat(path);
+  if (!info.isFile() || info.size < 1024) return false;
+  // What is inside of a compressed file shows when it is read; no other format is a bare compressed stream.
+  if ((await probeCompression(path)) !== 'none') return !/\.(tar\.\w+|tgz|txz|tbz2?|tzst)$/.test(path);
+  const reader = await openFileReader(path);
+  try {
+    return await readPartitionTable(reader).then(
+      () => true,
+      (error: { code?: string }) => error.code !== 'NO_PARTITION_TABLE', // damaged, but raw: `read` says what is wrong
+    );
+  } finally {
+    await reader.close();
+  }
+}
+
+async function read(path: string, { cache, progress, digestOf }: ReadOptions): Promise<BaseImage> {
+  const image = await openDiskImage(path, {
+    cache,
+    ...(progress ? { progress } : {}),
+    ...(digestOf ? { digestOf } : {}),
+  });
+  try {
+    const table = await readPartitionTable(image);
+    const bmap = await findBmap(path);
+    return {
+      devices: [{ name: 'disk', table, content: image, path: image.path, ...(bmap ? { bmap } : {}) }],
+      sources: [{ path, size: image.source.size, digest: image.digest }],
+      warnings: table.warnings,
+      verify: async (onBytes) => {
+        if (bmap) await verifyWithBmap(image.path, bmap, onBytes);
+      },
+      close: image.close,
+      [Symbol.asyncDispose]: image.close,
+    };
+  } catch (error) {
+    await image.close();
+    throw error;
+  }
+}
+
+/** `vendor.wic.gz` has its block map in `vendor.wic.gz.bmap` or, as wic and Yocto write it, in `vendor.wic.bmap`. */
+async function findBmap(path: string): Promise<Bmap | undefined> {
+  const candidates = [`${path}.bmap`, `${path.replace(/\.(gz|xz|zst|bz2)$/, '')}.bmap`];
+  for (const candidate of new Set(candidates)) {
+    const text = await readFile(candidate, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (text !== undefined) return readBmap(text, candidate);
+  }
+  return undefined;
+}
