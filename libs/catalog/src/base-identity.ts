@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { resolve, dirname } from 'node:path';
+import { hashFile } from '@boxship/disk';
+import { writeFileAtomically, type Cache, type Progress } from '@boxship/host';
+import { UserError, type FileIdentity, type Location } from '@boxship/model';
+import type { Machine, Product } from './product.ts';
+
+/**
+ * Digest and size of a file. The digest is remembered by path, size, modification and change time and inode, so that a
+ * vendor image of some GB is read once; `again` reads it all the same.
+ */
+export async function fileIdentity(
+  path: string,
+  cache: Cache,
+  progress: Progress,
+  { again = false, where }: { readonly again?: boolean; readonly where?: Location } = {},
+): Promise<FileIdentity> {
+  const info = await stat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    throw new UserError('NOT_FOUND', `there is no file ${path}`, 'Paths are relative to boxship.yaml.', where);
+  });
+  if (!info.isFile()) throw new UserError('NOT_A_FILE', `${path} is not a file`, undefined, where);
+  const state = [resolve(path), info.size, info.mtimeNs, info.ctimeNs, info.dev, info.ino].join('\n');
+  const memo = cache.path('file-identity', createHash('sha256').update(state).digest('hex'));
+  if (!again) {
+    const known = await readFile(memo, 'utf8').catch(() => undefined);
+    if (known) return JSON.parse(known) as FileIdentity;
+  }
+  const step = progress.start(`hashing ${path}`, Number(info.size));
+  try {
+    const identity = await hashFile(path, (bytes) => step.advance(bytes));
+    await writeFileAtomically(memo, JSON.stringify(identity));
+    return identity;
+  } finally {
+    step.end();
+  }
+}
+
+/** What a person wrote for the base of `machine`: the lock records it. */
+export function baseOrigin({ base }: Machine): string {
+  return 'path' in base ? base.path : base.url;
+}
+
+/** Where the base image of `machine` lies on this host; one from a URL was downloaded to the cache by `lock`. */
+export function basePath(product: Product, { base }: Machine, cache: Cache): string {
+  return 'path' in base ? resolve(dirname(product.file), base.path) : cache.path('download', base.sha256);
+}

@@ -1,0 +1,125 @@
+import { dirname } from 'node:path';
+import { pickVersions } from './tool-versions.ts';
+import { takeInventory } from '@boxship/image-layers';
+import type { Cache, Progress } from '@boxship/host';
+import { UserError, type LockedImage } from '@boxship/model';
+import {
+  fetchImage,
+  openLocalImages,
+  parseImageConfig,
+  parsePlatform,
+  parseReference,
+  type FetchedImage,
+  type ImageSource,
+} from '@boxship/oci';
+import { baseOrigin, basePath, fileIdentity } from './base-identity.ts';
+import { downloadBase } from './download-base.ts';
+import type { Lock, LockedBase } from './lock-file.ts';
+import type { Product } from './product.ts';
+import type { ProductApps } from './read-apps.ts';
+import { wantedImages, type WantedImage } from './resolve-variants.ts';
+
+export interface LockOptions {
+  readonly cache: Cache;
+  readonly progress: Progress;
+  /** The source of images that come from their registry. */
+  readonly registry: (reference: string) => Promise<ImageSource>;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Resolves every image of the product to digests, brings all of it into the cache, takes the inventory of each layer, and
+ * records the base images. Afterwards nothing needs the network. The only step that does.
+ */
+export async function createLock(product: Product, apps: ProductApps, options: LockOptions): Promise<Lock> {
+  const { cache, progress } = options;
+  const bases: Record<string, LockedBase> = {};
+  for (const machine of product.machines) {
+    if ('url' in machine.base) await downloadBase(machine.base, cache, progress, machine.where);
+    const identity = await fileIdentity(basePath(product, machine, cache), cache, progress, { where: machine.where });
+    bases[machine.name] = { from: baseOrigin(machine), digest: identity.digest, size: identity.size };
+  }
+
+  const wanted = wantedImages(product, apps);
+  const images: LockedImage[] = [];
+  let epoch = 0;
+  for (const image of wanted) {
+    const fetched = await fetchWanted(product, image, options);
+    await takeInventories(fetched, cache, progress, options.signal);
+    epoch = Math.max(epoch, createdAt(fetched));
+    images.push(lockedImage(image, fetched));
+  }
+  return {
+    lockVersion: 1,
+    product: product.name,
+    epoch,
+    bases,
+    apps: Object.fromEntries(
+      [...apps].map(
+        ([
+          name,
+          {
+            product: { compose },
+            digest,
+            images: used,
+          },
+        ]) => [name, { compose, digest, images: used.map(({ reference }) => reference).sort() }],
+      ),
+    ),
+    origins: Object.fromEntries(wanted.map(({ reference, origin }) => [reference, origin])),
+    images,
+    tools: await pickVersions(product),
+  };
+}
+
+async function fetchWanted(product: Product, image: WantedImage, options: LockOptions): Promise<FetchedImage> {
+  const { cache, progress, signal } = options;
+  try {
+    await using source =
+      image.origin === 'registry'
+        ? await options.registry(image.reference)
+        : await openLocalImages(image.origin, { folder: dirname(product.file), cache });
+    return await fetchImage(source, parseReference(image.reference), parsePlatform(image.platform), cache, {
+      progress,
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { where } = image; // the service that wants it
+    throw new UserError(error.problems.map((problem) => (problem.where || !where ? problem : { ...problem, where })));
+  }
+}
+
+async function takeInventories(
+  image: FetchedImage,
+  cache: Cache,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const { blob, diffId, path } of image.layers) {
+    await takeInventory({ blob, diffId, blobPath: path }, cache, { progress, ...(signal ? { signal } : {}) });
+  }
+}
+
+/** Seconds since 1970; 0 when the configuration does not say (image-spec config.md "created"). */
+function createdAt({ configBytes, layers, reference }: FetchedImage): number {
+  const { created } = parseImageConfig(configBytes, layers.length, `the configuration of ${reference}`);
+  const time = created === undefined ? 0 : Math.floor(Date.parse(created) / 1000);
+  return Number.isFinite(time) && time > 0 ? time : 0;
+}
+
+function lockedImage({ reference, platform }: WantedImage, image: FetchedImage): LockedImage {
+  return {
+    reference,
+    platform,
+    ...(image.index ? { index: image.index } : {}),
+    manifest: plain(image.manifest),
+    ...(image.manifestOrigin === 'synthesized' ? { manifestSynthesized: true } : {}),
+    config: plain(image.config),
+    layers: image.layers.map(({ blob, diffId }) => ({ blob: plain(blob), diffId })),
+  };
+}
+
+function plain<T extends { mediaType: string; size: number; digest: string }>({ mediaType, digest, size }: T) {
+  return { mediaType, digest, size } as Pick<T, 'mediaType' | 'digest' | 'size'>;
+}

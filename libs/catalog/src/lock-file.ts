@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Ajv } from 'ajv';
+import { UserError, type FileIdentity, type LockedImage } from '@boxship/model';
+import { writeFileAtomically } from '@boxship/host';
+import type { Digest } from '@boxship/model';
+
+export interface LockedBase extends FileIdentity {
+  /** The file or URL of the product file that was locked. */
+  readonly from: string;
+}
+
+export interface LockedApp {
+  readonly compose: string;
+  /** Digest over the Compose file and every file that it brings along. */
+  readonly digest: Digest;
+  readonly images: readonly string[];
+}
+
+/** boxship.lock: every input of the product as a digest. After it, nothing needs the network. */
+export interface Lock {
+  readonly lockVersion: 1;
+  readonly product: string;
+  /** Time of everything generated: the newest creation time among the images' configurations, seconds since 1970. */
+  readonly epoch: number;
+  readonly bases: Readonly<Record<string, LockedBase>>;
+  readonly apps: Readonly<Record<string, LockedApp>>;
+  /** Where each image came from, by normalised reference. */
+  readonly origins: Readonly<Record<string, string>>;
+  readonly images: readonly LockedImage[];
+  /** Host programs whose version can change bytes of an artifact. */
+  readonly tools: Readonly<Record<string, string>>;
+}
+
+const digest = { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' };
+const size = { type: 'integer', minimum: 0 };
+const text = { type: 'string' };
+const object = (properties: object, optional: readonly string[] = []) => ({
+  type: 'object',
+  additionalProperties: false,
+  properties,
+  required: Object.keys(properties).filter((key) => !optional.includes(key)),
+});
+const map = (values: object) => ({ type: 'object', additionalProperties: values });
+const list = (items: object) => ({ type: 'array', items });
+const descriptor = object({ mediaType: text, digest, size });
+
+const lockSchema = object({
+  lockVersion: { const: 1 },
+  product: text,
+  epoch: { type: 'integer' },
+  bases: map(object({ from: text, digest, size })),
+  apps: map(object({ compose: text, digest, images: list(text) })),
+  origins: map(text),
+  images: list(
+    object(
+      {
+        reference: text,
+        platform: text,
+        index: digest,
+        manifest: descriptor,
+        manifestSynthesized: { type: 'boolean' },
+        config: descriptor,
+        layers: list(object({ blob: descriptor, diffId: digest })),
+      },
+      ['index', 'manifestSynthesized'],
+    ),
+  ),
+  tools: map(text),
+});
+
+/** boxship.lock beside the product file. */
+export function lockPath(productFile: string): string {
+  return join(dirname(productFile), 'boxship.lock');
+}
+
+/** Errors: NO_LOCK, BAD_LOCK (not JSON, another version, a hand's mistake). */
+export async function readLock(productFile: string): Promise<Lock> {
+  const path = lockPath(productFile);
+  const hint = 'Run: boxship lock';
+  const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    throw new UserError('NO_LOCK', `there is no ${path}`, hint);
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch (error) {
+    throw new UserError('BAD_LOCK', `${path} is not JSON: ${(error as Error).message}`, hint, { file: path });
+  }
+  const validate = new Ajv({ strict: true }).compile<Lock>(lockSchema);
+  if (validate(value)) return value;
+  const { instancePath, message } = validate.errors![0]!;
+  throw new UserError('BAD_LOCK', `${path} is not a lock of this version: ${instancePath} ${message}`, hint, {
+    file: path,
+  });
+}
+
+export async function writeLock(productFile: string, lock: Lock): Promise<void> {
+  await writeFileAtomically(lockPath(productFile), `${JSON.stringify(lock, null, 2)}\n`);
+}

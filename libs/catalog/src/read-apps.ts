@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import { readComposeFile } from '@boxship/compose-spec';
+import { UserError, type App, type Digest, type Location, type Problem } from '@boxship/model';
+import { formatReference, parseReference } from '@boxship/oci';
+import type { ImageOrigin, Product, ProductApp } from './product.ts';
+
+export interface ResolvedApp {
+  readonly product: ProductApp;
+  readonly app: App;
+  /** Over the Compose file, every file that it brings along and how the product file uses it. */
+  readonly digest: Digest;
+  /** Normalised references in order of their services, each once. */
+  readonly images: readonly { readonly reference: string; readonly where?: Location }[];
+}
+
+export interface ProductApps extends ReadonlyMap<string, ResolvedApp> {
+  /** What the product file says of an image, by normalised reference. */
+  readonly origins: ReadonlyMap<string, ImageOrigin>;
+}
+
+/** Reads the Compose files of all apps. Errors: everything wrong in all of them, at once. */
+export async function readApps(product: Product): Promise<ProductApps> {
+  const problems: Problem[] = [];
+  const collect = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      problems.push(...error.problems);
+      return undefined;
+    }
+  };
+  const apps = new Map<string, ResolvedApp>();
+  for (const one of product.apps) {
+    const app = await readApp(product, one).catch((error: unknown) => {
+      if (!(error instanceof UserError)) throw error;
+      problems.push(...error.problems);
+      return undefined;
+    });
+    if (!app) continue;
+    const images = new Map(app.services.map(({ image, where }) => [image, { reference: image, where }]));
+    apps.set(one.name, { product: one, app, digest: digestOf(one, app), images: [...images.values()] });
+  }
+  const origins = new Map<string, ImageOrigin>();
+  for (const origin of product.images) {
+    const reference = collect(() => normalize(origin));
+    if (reference !== undefined) origins.set(reference, origin);
+  }
+  const used = new Set([...apps.values()].flatMap(({ images }) => images.map(({ reference }) => reference)));
+  for (const [reference, { where }] of origins) {
+    if (used.has(reference) || problems.length > 0) continue;
+    problems.push({
+      code: 'UNUSED_IMAGE',
+      message: `no service of any app runs the image ${reference}`,
+      hint: `Known: ${[...used].join(', ')}.`,
+      where,
+    });
+  }
+  if (problems.length > 0) throw new UserError(problems);
+  return Object.assign(apps, { origins });
+}
+
+async function readApp(product: Product, { name, compose, environment, envFile, profiles }: ProductApp): Promise<App> {
+  const folder = dirname(product.file);
+  return await readComposeFile({
+    path: resolve(folder, compose),
+    projectName: name,
+    environment,
+    profiles,
+    ...(envFile === undefined ? {} : { envFile: resolve(folder, envFile) }),
+  });
+}
+
+function normalize({ reference, where }: ImageOrigin): string {
+  try {
+    return formatReference(parseReference(reference));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(error.problems.map((problem) => ({ ...problem, where })));
+  }
+}
+
+function digestOf({ name, environment, profiles, console: onConsole }: ProductApp, app: App): Digest {
+  const hash = createHash('sha256');
+  const add = (bytes: string | Uint8Array) => hash.update(`${Buffer.byteLength(bytes)}\n`).update(bytes);
+  add(JSON.stringify({ name, environment, profiles, onConsole, services: app.services.map(withoutPlace) }));
+  add(app.composeBytes);
+  for (const { path, mode, bytes } of app.files) {
+    add(`${path} ${mode.toString(8)}`);
+    add(bytes);
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
+
+/** Where a service stands in its file says nothing of what it does. */
+function withoutPlace<T extends { where: Location }>({ where: _where, ...service }: T): Omit<T, 'where'> {
+  return service;
+}

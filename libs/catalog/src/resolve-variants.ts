@@ -1,0 +1,161 @@
+import { UserError, parseDigest, type Problem, type Variant, type VariantApp } from '@boxship/model';
+import { baseOrigin } from './base-identity.ts';
+import type { Lock } from './lock-file.ts';
+import type { Machine, Product } from './product.ts';
+import type { ProductApps } from './read-apps.ts';
+
+export interface ResolveOptions {
+  readonly signing: Variant['signing'];
+  /** Only these variants and machines; all when absent. */
+  readonly variants?: readonly string[];
+  readonly machines?: readonly string[];
+  /** Version of Boxship. */
+  readonly version: string;
+}
+
+/**
+ * The variants of a product with every input pinned by its lock. Errors: LOCK_MISMATCH (all differences at once),
+ * UNKNOWN_VARIANT, UNKNOWN_MACHINE, NO_VARIANT, SAME_OUTPUT.
+ */
+export function resolveVariants(
+  product: Product,
+  apps: ProductApps,
+  lock: Lock,
+  options: ResolveOptions,
+): readonly Variant[] {
+  const differences = lockDifferences(product, apps, lock);
+  if (differences.length > 0) throw new UserError(differences);
+  refuseUnknown('variant', options.variants, product.variants);
+  refuseUnknown('machine', options.machines, product.machines);
+  const variants = product.variants
+    .filter(({ name }) => options.variants?.includes(name) ?? true)
+    .flatMap((variant) =>
+      product.machines
+        .filter(({ name }) => variant.machines.includes(name) && (options.machines?.includes(name) ?? true))
+        .map((machine) => resolveVariant(product, variant.name, variant.apps, machine, lock, options)),
+    );
+  if (variants.length === 0) {
+    throw new UserError('NO_VARIANT', 'no variant is left for these machines', 'See "variants" in boxship.yaml.');
+  }
+  refuseSameOutput(variants);
+  return variants;
+}
+
+/** Folder of a variant's artifacts below deploy/: `<product>-<version>/<machine>-<engine>-<variant>`. */
+export function releaseFolder({ product, version, machine, engine, name }: Variant): string {
+  return `${product}-${version}/${machine.name}-${engine.name}-${name}`;
+}
+
+/** What the product file says and the lock does not, or says otherwise. Nothing is fetched. */
+export function lockDifferences(product: Product, apps: ProductApps, lock: Lock): readonly Problem[] {
+  const problems: Problem[] = [];
+  const differs = (message: string, where: Problem['where']) =>
+    problems.push({ code: 'LOCK_MISMATCH', message, hint: 'Run: boxship lock', ...(where ? { where } : {}) });
+  if (lock.product !== product.name) differs(`boxship.lock is of the product "${lock.product}"`, undefined);
+  for (const machine of product.machines) {
+    const base = Object.hasOwn(lock.bases, machine.name) ? lock.bases[machine.name] : undefined;
+    const { where } = machine;
+    if (!base) differs(`machine "${machine.name}" is not in boxship.lock`, where);
+    else if (base.from !== baseOrigin(machine)) differs(`boxship.lock has another base for "${machine.name}"`, where);
+    else if ('sha256' in machine.base && base.digest !== `sha256:${machine.base.sha256}`) {
+      differs(`boxship.lock has another digest for the base of "${machine.name}"`, where);
+    }
+  }
+  for (const { name, where } of product.apps) {
+    const app = apps.get(name)!;
+    const locked = Object.hasOwn(lock.apps, name) ? lock.apps[name] : undefined;
+    if (!locked) differs(`app "${name}" is not in boxship.lock`, where);
+    else if (locked.digest !== app.digest) differs(`app "${name}" was changed after boxship.lock was written`, where);
+  }
+  for (const { reference, platform, origin, where } of wantedImages(product, apps)) {
+    if (!lock.images.some((image) => image.reference === reference && image.platform === platform)) {
+      differs(`the image ${reference} for ${platform} is not in boxship.lock`, where);
+    } else if (lock.origins[reference] !== origin) {
+      differs(`the image ${reference} comes from ${origin}, in boxship.lock from ${lock.origins[reference]}`, where);
+    }
+  }
+  return problems;
+}
+
+export interface WantedImage {
+  /** Normalised. */
+  readonly reference: string;
+  readonly platform: string;
+  readonly origin: string;
+  readonly where?: Problem['where'];
+}
+
+/** Every image on every platform that some variant runs it on, sorted. */
+export function wantedImages(product: Product, apps: ProductApps): readonly WantedImage[] {
+  const wanted = new Map<string, WantedImage>();
+  for (const variant of product.variants) {
+    for (const { name, platform } of product.machines) {
+      if (!variant.machines.includes(name)) continue;
+      for (const app of variant.apps) {
+        for (const { reference, where } of apps.get(app)!.images) {
+          const origin = apps.origins.get(reference)?.from ?? 'registry';
+          wanted.set(`${reference} ${platform}`, { reference, platform, origin, ...(where ? { where } : {}) });
+        }
+      }
+    }
+  }
+  return [...wanted.keys()].sort().map((key) => wanted.get(key)!);
+}
+
+function resolveVariant(
+  product: Product,
+  name: string,
+  appNames: readonly string[],
+  machine: Machine,
+  lock: Lock,
+  { signing, version }: ResolveOptions,
+): Variant {
+  const apps: readonly VariantApp[] = appNames.map((app) => ({
+    name: app,
+    digest: parseDigest(lock.apps[app]!.digest),
+    images: lock.apps[app]!.images,
+  }));
+  const references = new Set(apps.flatMap(({ images }) => images));
+  const { digest, size } = lock.bases[machine.name]!;
+  return {
+    product: product.name,
+    version: product.version,
+    name,
+    machine: { name: machine.name, platform: machine.platform, ...(machine.rootfs ? { rootfs: machine.rootfs } : {}) },
+    base: { digest, size },
+    engine: product.engine,
+    apps,
+    images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),
+    artifacts: product.artifacts,
+    store: product.store,
+    dataSize: product.dataSize,
+    signing,
+    epoch: lock.epoch,
+    tools: { boxship: version, ...lock.tools },
+  };
+}
+
+function refuseUnknown(kind: string, asked: readonly string[] | undefined, known: readonly { name: string }[]): void {
+  for (const name of asked ?? []) {
+    if (known.some((one) => one.name === name)) continue;
+    const names = known.map((one) => one.name).join(', ');
+    throw new UserError(`UNKNOWN_${kind.toUpperCase()}`, `there is no ${kind} "${name}"`, `Known: ${names}.`);
+  }
+}
+
+/** `a-docker` + `b` and `a` + `docker-b`, as machine and variant, would write one path. */
+function refuseSameOutput(variants: readonly Variant[]): void {
+  const seen = new Map<string, Variant>();
+  for (const variant of variants) {
+    const folder = releaseFolder(variant);
+    const other = seen.get(folder);
+    if (other) {
+      throw new UserError(
+        'SAME_OUTPUT',
+        `variant "${other.name}" of "${other.machine.name}" and variant "${variant.name}" of "${variant.machine.name}" would both write ${folder}`,
+        'Rename one of the machines or variants.',
+      );
+    }
+    seen.set(folder, variant);
+  }
+}

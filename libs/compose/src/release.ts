@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { signBlob, signDigest, type Signer } from 'cosign-node-binding';
+import { writeFileAtomically } from '@boxship/host';
+import { digestHex, type Digest, type Variant } from '@boxship/model';
+
+export const RELEASE_FILE = 'release.json';
+
+/** One file of a release. */
+export interface ReleaseFile {
+  /** Name in the release's folder; no path. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly digest: Digest;
+  /** Of a compressed image: size and digest of what it unpacks to. */
+  readonly unpacked?: { readonly size: number; readonly digest: Digest };
+}
+
+export interface ReleasePartition {
+  readonly number: number;
+  readonly name?: string;
+  readonly start: number;
+  readonly size: number;
+  readonly role: 'vendor' | 'rootfs' | 'store' | 'data';
+}
+
+/** release.json: what was made, from what. Signed; it stands outside of the image and names its files. */
+export interface Release {
+  readonly kind: 'boxship-release';
+  readonly releaseVersion: 1;
+  /** True when a development key signed it: not for devices that leave the house. */
+  readonly development: boolean;
+  readonly files: readonly ReleaseFile[];
+  readonly partitions: readonly ReleasePartition[];
+  /** Files that were added to or changed in the vendor's rootfs. */
+  readonly rootfsChanges: readonly string[];
+  readonly variant: Variant;
+}
+
+/** The release as the bytes that are signed. */
+export function formatRelease(release: Release): string {
+  return `${JSON.stringify(release, null, 2)}\n`;
+}
+
+/** Names of the two signatures that lie beside a file: cosign's raw form and a Sigstore bundle v0.3. */
+export function signatureNames(name: string): { raw: string; bundle: string } {
+  return { raw: `${name}.sig`, bundle: `${name}.sigstore.json` };
+}
+
+/** Writes release.json and the signatures of it and of each of its files into `folder`. */
+export async function writeRelease(folder: string, release: Release, signer: Signer): Promise<void> {
+  const write = async (name: string, signature: { raw: string; bundle: string }) => {
+    const names = signatureNames(name);
+    await writeFileAtomically(join(folder, names.raw), signature.raw);
+    await writeFileAtomically(join(folder, names.bundle), signature.bundle);
+  };
+  for (const { name, digest } of release.files) {
+    await write(name, await signDigest(signer, Buffer.from(digestHex(digest), 'hex')));
+  }
+  const text = formatRelease(release);
+  await writeFileAtomically(join(folder, RELEASE_FILE), text);
+  await write(RELEASE_FILE, await signBlob(signer, Buffer.from(text)));
+}
+
+export function digestOfBytes(bytes: string | Uint8Array): Digest {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}

@@ -1,0 +1,185 @@
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { CosignError, parsePublicKey, verifyBlob, verifyDigest, type PublicKey } from 'cosign-node-binding';
+import { hashFile, readBmap, verifyWithBmap } from '@boxship/disk';
+import { UserError, digestHex, type Problem } from '@boxship/model';
+import { RELEASE_FILE, signatureNames, type Release, type ReleaseFile } from './release.ts';
+
+export interface VerifiedRelease {
+  readonly release?: Release;
+  /** Every file whose digest and signatures were proven. */
+  readonly files: readonly { readonly name: string; readonly size: number; readonly digest: string }[];
+  readonly keyId: string;
+}
+
+export interface VerifyOptions {
+  /** Counts bytes as they are hashed. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/**
+ * Proves that a release's folder, or one file of it, is what the holder of the key signed: release.json first, then the
+ * size, digest and both signatures of every file. Everything that is wrong is told at once; of an image with a block map,
+ * the byte range that differs. Errors: a UserError with one problem for each file.
+ */
+export async function verifyRelease(
+  path: string,
+  publicKeyPem: string,
+  options: VerifyOptions = {},
+): Promise<VerifiedRelease> {
+  const info = await stat(path).catch(() => {
+    throw new UserError('NOT_FOUND', `there is no ${path}`, 'Name a folder below deploy/, or a file in it.');
+  });
+  const key = asUserError(publicKeyPem, () => parsePublicKey(publicKeyPem));
+  const folder = info.isDirectory() ? path : dirname(path);
+  const only = info.isDirectory() ? undefined : basename(path);
+  const problems: Problem[] = [];
+  const release = await readSignedRelease(folder, key, problems, only === undefined || only === RELEASE_FILE);
+  if (problems.length > 0) throw new UserError(problems); // nothing that it says can be believed
+
+  const files: { name: string; size: number; digest: string }[] = [];
+  if (release && only === undefined) await refuseStrangers(folder, release, problems);
+  if (release && only === RELEASE_FILE) return { release, files, keyId: key.keyId };
+  const wanted = release
+    ? release.files.filter(({ name }) => only === undefined || name === only)
+    : [{ name: only!, size: info.size }];
+  if (only !== undefined && wanted.length === 0) {
+    problems.push({ code: 'NOT_IN_RELEASE', message: `${RELEASE_FILE} beside ${only} does not name it` });
+  }
+  for (const file of wanted) {
+    const digest = await verifyFile(folder, file, release, key, problems, options);
+    if (digest) files.push({ name: file.name, size: file.size, digest });
+  }
+  if (problems.length > 0) throw new UserError(problems);
+  return { ...(release ? { release } : {}), files, keyId: key.keyId };
+}
+
+async function readSignedRelease(
+  folder: string,
+  key: PublicKey,
+  problems: Problem[],
+  required: boolean,
+): Promise<Release | undefined> {
+  const bytes = await readIfThere(join(folder, RELEASE_FILE));
+  if (!bytes) {
+    if (required) {
+      problems.push({
+        code: 'NO_RELEASE',
+        message: `${folder} has no ${RELEASE_FILE}`,
+        hint: 'Name the folder that boxship compose wrote.',
+      });
+    }
+    return undefined;
+  }
+  const signed = await verifySignatures(folder, RELEASE_FILE, problems, (signature) =>
+    verifyBlob(key, signature, bytes),
+  );
+  if (!signed) return undefined;
+  return JSON.parse(bytes.toString()) as Release; // signed by us: the shape is ours
+}
+
+/** Both forms must be there and hold; a missing one could hide that somebody took it away. */
+async function verifySignatures(
+  folder: string,
+  name: string,
+  problems: Problem[],
+  verify: (signature: Uint8Array) => unknown,
+): Promise<boolean> {
+  let good = true;
+  for (const signatureName of Object.values(signatureNames(name))) {
+    const signature = await readIfThere(join(folder, signatureName));
+    try {
+      if (!signature) throw new UserError('NO_SIGNATURE', `${name} has no signature ${signatureName}`);
+      await verify(signature);
+    } catch (error) {
+      if (!(error instanceof CosignError || error instanceof UserError)) throw error;
+      const hint = error instanceof CosignError ? error.hint : undefined;
+      problems.push({ code: error.code, message: `${signatureName}: ${error.message}`, ...(hint ? { hint } : {}) });
+      good = false;
+    }
+  }
+  return good;
+}
+
+async function verifyFile(
+  folder: string,
+  file: Pick<ReleaseFile, 'name' | 'size'> & Partial<ReleaseFile>,
+  release: Release | undefined,
+  key: PublicKey,
+  problems: Problem[],
+  { onBytes }: VerifyOptions,
+): Promise<string | undefined> {
+  const path = join(folder, file.name);
+  const size = await stat(path).then(
+    (info) => info.size,
+    () => undefined,
+  );
+  if (size === undefined) {
+    problems.push({ code: 'MISSING_FILE', message: `${file.name} is missing` });
+    return undefined;
+  }
+  if (size !== file.size) {
+    problems.push({
+      code: 'WRONG_SIZE',
+      message: `${file.name} has ${size} bytes, the release says ${file.size}`,
+      hint: size < file.size ? 'It was cut off: fetch it again.' : 'Something was appended: fetch it again.',
+    });
+    return undefined;
+  }
+  const { digest } = await hashFile(path, onBytes);
+  if (file.digest !== undefined && digest !== file.digest) {
+    problems.push({
+      code: 'WRONG_DIGEST',
+      message: `${file.name} has the digest ${digest}, the release says ${file.digest}${await differingRange(folder, file.name, release)}`,
+      hint: 'The file was changed or damaged: fetch it again.',
+    });
+    return undefined;
+  }
+  const bytes = Buffer.from(digestHex(digest), 'hex');
+  const good = await verifySignatures(folder, file.name, problems, (signature) => verifyDigest(key, signature, bytes));
+  return good ? digest : undefined;
+}
+
+/** Where an image differs, told by the block map beside it, when that one is as it was signed. */
+async function differingRange(folder: string, name: string, release: Release | undefined): Promise<string> {
+  const bmap = release?.files.find((file) => file.name === `${name}.bmap`);
+  const text = bmap && (await readIfThere(join(folder, bmap.name)));
+  if (!text || (await hashFile(join(folder, bmap.name))).digest !== bmap.digest) return '';
+  try {
+    await verifyWithBmap(join(folder, name), readBmap(text.toString(), bmap.name));
+    return '; it differs outside of what its block map covers';
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return `; ${error.problems[0]!.message}`;
+  }
+}
+
+/** A folder that says "verified" must hold nothing that nobody signed. */
+async function refuseStrangers(folder: string, release: Release, problems: Problem[]): Promise<void> {
+  const names = [RELEASE_FILE, ...release.files.map(({ name }) => name)];
+  const known = new Set(names.flatMap((name) => [name, ...Object.values(signatureNames(name))]));
+  for (const name of await readdir(folder)) {
+    if (known.has(name)) continue;
+    problems.push({
+      code: 'STRANGE_FILE',
+      message: `${name} is not part of the release`,
+      hint: 'Take it out of the folder.',
+    });
+  }
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  return await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return undefined;
+  });
+}
+
+function asUserError<T>(_key: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof CosignError)) throw error;
+    throw new UserError(error.code, error.message, error.hint);
+  }
+}

@@ -1,0 +1,105 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { copySparse, type Patch } from '@boxship/disk';
+import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
+import { fileWriter } from '@boxship/host';
+import { writerSlice, type BlockDevice, type ByteRange, type ContentSource, type RandomWriter } from '@boxship/model';
+
+/** One file system of ours and where it goes, bytes from the start of the device. */
+export interface PlacedFilesystem {
+  readonly start: number;
+  readonly plan: Ext4Plan;
+}
+
+/** A disk image, planned to the byte: the vendor's, our table, our partitions. */
+export interface RawImagePlan {
+  readonly base: BlockDevice;
+  readonly deviceSize: number;
+  /** The new partition table, as bytes at their positions. */
+  readonly patches: readonly Patch[];
+  /** Bytes of the base that are an old table and nothing else: not copied. */
+  readonly stale: readonly ByteRange[];
+  readonly filesystems: readonly PlacedFilesystem[];
+  /**
+   * Bytes of the base that matter, when the vendor's block map says so; all of it otherwise, since zeros of a vendor may
+   * matter.
+   */
+  readonly baseMapped: readonly ByteRange[];
+}
+
+/** A disk image while it is written: metadata first, then contents as they stream by, then `finish`. */
+export interface RawImageWriter {
+  readonly path: string;
+  /** Vendor bytes, the table, and all of our file systems but the contents of files. */
+  writeFrame(onBytes: (bytes: number) => void): Promise<void>;
+  /** Sources that this image wants, and who takes their streams. */
+  contentWriters(source: ContentSource): readonly ContentWriter[];
+  /** Brings everything to the disk and closes the file. */
+  finish(): Promise<void>;
+  /** Closes the file as it is. */
+  abandon(): Promise<void>;
+}
+
+/** Parts of the base that are copied: all but old tables and what the base is too short for. */
+export function copiedRanges({ base, deviceSize, stale }: RawImagePlan): readonly ByteRange[] {
+  let ranges: ByteRange[] = [{ start: 0, end: Math.min(base.content.size, deviceSize) }];
+  for (const hole of stale) {
+    ranges = ranges.flatMap(({ start, end }) =>
+      [
+        { start, end: Math.min(end, Math.max(start, hole.start)) },
+        { start: Math.max(start, Math.min(end, hole.end)), end },
+      ].filter((range) => range.end > range.start),
+    );
+  }
+  return ranges;
+}
+
+/** Every range that a flasher must write; the rest may keep what the device had before. */
+export function mappedRanges(plan: RawImagePlan): readonly ByteRange[] {
+  return [
+    ...plan.baseMapped,
+    ...plan.patches.map(({ position, bytes }) => ({ start: position, end: position + bytes.length })),
+    ...plan.filesystems.flatMap(({ start, plan: { mapped } }) =>
+      mapped.map((range) => ({ start: start + range.start, end: start + range.end })),
+    ),
+  ];
+}
+
+/** Opens a new file at `path` for the image. Errors: those of the file system (ENOSPC as it is). */
+export async function openRawImage(path: string, plan: RawImagePlan): Promise<RawImageWriter> {
+  const handle = await open(path, 'wx+', 0o644);
+  try {
+    await handle.truncate(plan.deviceSize);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  const target = fileWriter(handle);
+  return {
+    path,
+    async writeFrame(onBytes) {
+      await copyBase(plan, target, onBytes);
+      for (const { position, bytes } of plan.patches) await target.write(position, bytes);
+      for (const { start, plan: filesystem } of plan.filesystems) {
+        await filesystem.writeMetadata(writerSlice(target, start));
+      }
+    },
+    contentWriters: (source) =>
+      plan.filesystems
+        .filter(({ plan: filesystem }) => filesystem.sources().some(({ id }) => id === source.id))
+        .map(({ start, plan: filesystem }) => filesystem.contentWriter(source, writerSlice(target, start))),
+    finish: () => syncAndClose(handle),
+    abandon: () => handle.close(),
+  };
+}
+
+async function copyBase(plan: RawImagePlan, target: RandomWriter, onBytes: (bytes: number) => void): Promise<void> {
+  await copySparse(plan.base.content, target, copiedRanges(plan), { onBytes });
+}
+
+async function syncAndClose(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
