@@ -1,0 +1,199 @@
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  Scalar,
+  type Document,
+  type Node,
+} from 'yaml';
+import { UserError, type Location } from '@boxship/model';
+import type { Report } from './report.ts';
+
+/** A YAML value that knows its place. Aliases and merge keys (`<<`) are resolved; what an anchor holds is shared. */
+export type Value = ScalarValue | ListValue | MapValue;
+
+export interface ScalarValue {
+  readonly kind: 'scalar';
+  readonly value: string | number | boolean | null;
+  /** As it stands in the file; equals `value` for a string. */
+  readonly text: string;
+  /** Without quotes, so that its looks decide its type. */
+  readonly plain: boolean;
+  readonly where: Location;
+}
+
+export interface ListValue {
+  readonly kind: 'list';
+  readonly items: readonly Value[];
+  readonly where: Location;
+}
+
+export interface MapValue {
+  readonly kind: 'map';
+  readonly entries: ReadonlyMap<string, MapEntry>;
+  readonly where: Location;
+}
+
+export interface MapEntry {
+  /** Place of the key. */
+  readonly where: Location;
+  readonly value: Value;
+}
+
+/** A Compose file is written by hand: what is larger is something else. */
+const MAX_BYTES = 4 * 1024 * 1024;
+/** Values after all aliases are resolved (docker's own limit for a file's nodes is of this order). */
+const MAX_VALUES = 200_000;
+
+/** Text of a file in UTF-8; otherwise BAD_ENCODING with the line of the first bad byte. */
+export function decodeUtf8(file: string, bytes: Uint8Array): string {
+  if (bytes.length > MAX_BYTES) {
+    throw new UserError('FILE_TOO_LARGE', `${file} has ${bytes.length} bytes, the limit is ${MAX_BYTES}`, 'Is it the right file?', { file }); // prettier-ignore
+  }
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    let line = 1;
+    for (let start = 0; start < bytes.length; line++) {
+      const end = bytes.indexOf(0x0a, start);
+      const next = end < 0 ? bytes.length : end + 1;
+      try {
+        decoder.decode(bytes.subarray(start, next));
+      } catch {
+        break;
+      }
+      start = next;
+    }
+    throw new UserError('BAD_ENCODING', 'the file is not UTF-8', 'Save it as UTF-8 (iconv -t UTF-8).', { file, line });
+  }
+}
+
+/** The one document of a YAML file; `undefined` when its syntax is so wrong that nothing can be read. */
+export function readYaml(file: string, bytes: Uint8Array, report: Report): Value | undefined {
+  const text = decodeUtf8(file, bytes);
+  const lines = new LineCounter();
+  const place = (offset: number): Location => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line, column: col };
+  };
+  let documents: readonly Document.Parsed[];
+  try {
+    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+    documents = Array.isArray(parsed) ? parsed : [];
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // the parser is recursive
+    report.error('BAD_YAML', { file }, 'the file nests too deeply', 'Write it flatter.');
+    return undefined;
+  }
+  for (const document of documents) {
+    for (const { code, message, pos } of document.errors) {
+      if (code === 'DUPLICATE_KEY') {
+        report.error('DUPLICATE_KEY', place(pos[0]), 'the key stands twice in one map', 'Remove one of the two.');
+      } else {
+        report.error('BAD_YAML', place(pos[0]), message, 'Mend the YAML; tabs cannot indent, and lists need "- ".');
+      }
+    }
+  }
+  const [document, second] = documents;
+  if (second) {
+    const offset = second.range?.[0] ?? 0;
+    report.error(
+      'SEVERAL_DOCUMENTS',
+      place(offset),
+      'the file holds several YAML documents',
+      'Write one file per app.',
+    );
+  }
+  if (!document || document.errors.length > 0 || second) return undefined;
+  if (!document.contents) {
+    report.error('EMPTY_FILE', { file, line: 1, column: 1 }, 'the file is empty', 'Write "services:" and at least one service.'); // prettier-ignore
+    return undefined;
+  }
+  return convert(document, place, report);
+}
+
+function convert(document: Document.Parsed, place: (offset: number) => Location, report: Report): Value | undefined {
+  const done = new Map<Node, { value: Value; size: number }>();
+  const open = new Set<Node>();
+  let tooMany = false;
+  const at = (node: Node | null | undefined, fallback: Location) => (node?.range ? place(node.range[0]) : fallback);
+
+  const visit = (node: Node | null, fallback: Location): { value: Value; size: number } => {
+    const where = at(node, fallback);
+    const empty = { value: { kind: 'scalar', value: null, text: '', plain: true, where } as const, size: 1 };
+    if (!node || tooMany) return empty;
+    if (isAlias(node)) {
+      const target = node.resolve(document) as Node | undefined;
+      if (!target) return empty; // the parser has told of it
+      if (open.has(target)) {
+        report.error('BAD_YAML', where, `the anchor "${node.source}" contains itself`, 'Write the value out.');
+        return empty;
+      }
+      return visit(target, where);
+    }
+    const known = done.get(node);
+    if (known) return known;
+    open.add(node);
+    const result = visitNode(node, where);
+    open.delete(node);
+    done.set(node, result);
+    if (result.size > MAX_VALUES && !tooMany) {
+      tooMany = true;
+      report.error('TOO_MANY_VALUES', where, `aliases make more than ${MAX_VALUES} values of this file`, 'Use fewer aliases of aliases.'); // prettier-ignore
+    }
+    return result;
+  };
+
+  const visitNode = (node: Node, where: Location): { value: Value; size: number } => {
+    let size = 1;
+    if (isSeq(node)) {
+      const items = node.items.map((item) => {
+        const result = visit(item as Node | null, where);
+        size += result.size;
+        return result.value;
+      });
+      return { value: { kind: 'list', items, where }, size };
+    }
+    if (isMap(node)) {
+      const entries = new Map<string, MapEntry>();
+      const merged: MapValue[] = [];
+      for (const { key, value } of node.items) {
+        const keyNode = key as Node | null;
+        const keyPlace = at(keyNode, where);
+        const result = visit(value as Node | null, keyPlace);
+        size += result.size;
+        if (!isScalar(keyNode) || keyNode.value === null) {
+          report.error('BAD_KEY', keyPlace, 'a key of this map is not a word', 'Write the key as a plain string.');
+        } else if (keyNode.value === '<<' && keyNode.type === Scalar.PLAIN) {
+          for (const source of result.value.kind === 'list' ? result.value.items : [result.value]) {
+            if (source.kind === 'map') merged.push(source);
+            else
+              report.error('BAD_MERGE', source.where, 'only maps can be merged with "<<"', 'Merge an anchor of a map.');
+          }
+        } else {
+          const name = keyNode.source ?? String(keyNode.value);
+          if (entries.has(name)) {
+            report.error('DUPLICATE_KEY', keyPlace, `"${name}" stands twice in one map`, 'Remove one of the two.');
+          }
+          entries.set(name, { where: keyPlace, value: result.value });
+        }
+      }
+      // yaml.org/type/merge.html: own keys win, and of several merged maps the earlier one
+      for (const source of merged) {
+        for (const [name, entry] of source.entries) if (!entries.has(name)) entries.set(name, entry);
+      }
+      return { value: { kind: 'map', entries, where }, size };
+    }
+    const scalar = node as Scalar;
+    const raw = scalar.value;
+    const value = typeof raw === 'number' || typeof raw === 'boolean' || raw === null ? raw : String(raw);
+    const plain = scalar.type === Scalar.PLAIN;
+    return { value: { kind: 'scalar', value, text: scalar.source ?? String(raw), plain, where }, size };
+  };
+  const { value } = visit(document.contents as Node, place(0));
+  return tooMany ? undefined : value;
+}
