@@ -1,2 +1,3 @@
 export * from './tar/index.ts';
 export * from './rootfs/index.ts';
+export * from './ext4/index.ts';

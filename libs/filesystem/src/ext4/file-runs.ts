@@ -1,0 +1,66 @@
+import type { ContentSource, FileSegment, TreeEntry } from '@boxship/model';
+import { float64Column, uint32Column } from './column.ts';
+import { BLOCK_SIZE } from './geometry.ts';
+import { badTree } from './tree-error.ts';
+
+/** Sparse files: their blocks on the disk as runs, and where the bytes of their segments go. */
+export class FileRuns {
+  /** A run: first block in the file, first block in data space, blocks. */
+  readonly fileBlock = uint32Column();
+  readonly spaceBlock = uint32Column();
+  readonly length = uint32Column();
+  /** A segment: inode, position in the source, bytes, position in data space in bytes, 1 for the last of its file. */
+  readonly segmentInode = uint32Column();
+  readonly segmentOffset = float64Column();
+  readonly segmentLength = float64Column();
+  readonly segmentTarget = float64Column();
+
+  /** Adds the segments of a file whose blocks start at `spaceBlock` of data space. */
+  add(
+    inode: number,
+    entry: TreeEntry,
+    segments: readonly FileSegment[],
+    source: ContentSource,
+    spaceBlock: number,
+  ): { run: number; count: number; blocks: number } {
+    const run = this.length.length;
+    let blocks = 0;
+    let position = 0;
+    let offset = 0;
+    /** End of the last run, as a block of the file. */
+    let runEnd = -1;
+    for (const segment of segments) {
+      if (segment.length === 0) continue;
+      const end = segment.position + segment.length;
+      if (
+        !(segment.length > 0 && segment.position >= position && end <= entry.size) ||
+        !(segment.offset >= offset && segment.offset + segment.length <= source.size)
+      ) {
+        throw badTree(
+          entry.path,
+          `its segment of ${segment.length} bytes at ${segment.position} (at ${segment.offset} of the source) is out of order or beyond the end`,
+        );
+      }
+      const firstBlock = Math.floor(segment.position / BLOCK_SIZE);
+      const endBlock = Math.ceil(end / BLOCK_SIZE);
+      if (firstBlock > runEnd) {
+        this.fileBlock.push(firstBlock);
+        this.spaceBlock.push(spaceBlock + blocks);
+        this.length.push(endBlock - firstBlock);
+        blocks += endBlock - firstBlock;
+      } else {
+        // goes on in the block that the last segment ended in, or right behind it
+        this.length.add(this.length.length - 1, endBlock - runEnd);
+        blocks += endBlock - runEnd;
+      }
+      runEnd = endBlock;
+      this.segmentInode.push(inode);
+      this.segmentOffset.push(segment.offset);
+      this.segmentLength.push(segment.length);
+      this.segmentTarget.push((spaceBlock + blocks - endBlock) * BLOCK_SIZE + segment.position);
+      position = end;
+      offset = segment.offset + segment.length;
+    }
+    return { run, count: this.length.length - run, blocks };
+  }
+}
