@@ -22,6 +22,7 @@ export interface NewPartition {
   readonly partitionUuid: string;
   /** Bytes; rounded up to whole sectors. */
   readonly size: number;
+  /** GPT attribute bits; of an MBR's, bit 7 alone (bootable) counts. */
   readonly attributes?: bigint;
 }
 
@@ -154,7 +155,7 @@ function appendToMbr(
     size,
     type: wanted.type ?? LINUX_FILESYSTEM.mbr,
     partitionUuid: mbrPartitionUuid(diskId, number),
-    attributes: wanted.attributes ?? 0n,
+    attributes: (wanted.attributes ?? 0n) & 0x80n,
   });
   // A logical partition is headed by its record, one alignment before it, as sfdisk does; the first record of all is
   // where the extended partition starts.

@@ -11,7 +11,7 @@ export function isUuid(text: string): boolean {
 
 /**
  * The UUID that `name` has in `namespace`: equal arguments give equal UUIDs, everywhere and always.
- * Version 5 of RFC 9562 section 5.5 (SHA-1), as `uuidgen --sha1 --namespace N --name M` prints it. Lower case.
+ * Version 5 of RFC 9562 section 5.5 (SHA-1), as `uuidgen --sha1` and Python's uuid5 make it. Lower case.
  */
 export function uuidFrom(namespace: string, name: string): string {
   if (!UUID.test(namespace)) throw new Error(`not a UUID in lower case: ${namespace}`);
