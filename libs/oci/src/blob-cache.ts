@@ -5,7 +5,7 @@ import { digestHex, UserError, type Descriptor, type Digest } from '@boxship/mod
 import { writeFileAtomically, type Cache } from '@boxship/host';
 import { digestMismatch, sha256Digest, sizeMismatch, type ImageSource } from './image-source.ts';
 import { claimPartial, leavePartial, removePartial } from './partial-blob.ts';
-import { type Reference } from './reference.ts';
+import { familiarName, type Reference } from './reference.ts';
 
 /** Cache kind of all blobs, manifests and configurations included; the key is the hex of the SHA-256. */
 export const BLOB_KIND = 'blob';
@@ -117,7 +117,7 @@ async function bringIn(
     await removePartial(aside);
     // what an earlier run left may be at fault, or a mirror
     if (outcome.resumed || source.distrust?.(blob)) continue;
-    throw digestMismatch(`blob ${blob.digest} of ${reference.repository}`, blob.digest, outcome.actual, source.name);
+    throw digestMismatch(`blob ${blob.digest} of ${familiarName(reference)}`, blob.digest, outcome.actual, source.name);
   }
 }
 

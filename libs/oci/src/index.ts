@@ -9,3 +9,5 @@ export { openLocalImages, parseLocalImages, type LocalImages, type OpenImagesOpt
 export { normalizePlatform, parsePlatform, platformRank, selectManifest } from './platform-matching.ts';
 export { familiarName, formatReference, parseReference, type Reference } from './reference.ts';
 export { resolveImage, type PinnedImage, type ResolvedImage } from './resolve-image.ts';
+export { registrySource, type RegistryOptions } from './registry/registry-source.ts';
+export { startTestRegistry, type Fault, type TestRegistry, type TestRegistryOptions } from './testing/test-registry.ts';

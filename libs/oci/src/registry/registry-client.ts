@@ -1,0 +1,240 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { UserError } from '@boxship/model';
+import { basicAuthorization, fetchToken, parseChallenges, readJson, type Authorization } from './authorization.ts';
+import { findCredentials, type Credentials } from './credentials.ts';
+import type { Endpoint } from './endpoint.ts';
+import { proxyFor, type Environment } from './proxy.ts';
+import { connectionError, isNoTls, isTransient, type HttpRequest, type HttpResponse, type Transport } from './transport.ts'; // prettier-ignore
+
+const REDIRECTS_MAX = 10;
+/** Seconds that a registry may ask us to wait; rate limits of hours are told instead. */
+const RETRY_AFTER_MAX = 120;
+const BACKOFF_MAX = 30_000;
+
+export interface ClientOptions {
+  readonly env: Environment;
+  /** Tries of one request before it counts as failed. */
+  readonly attempts: number;
+  /** Milliseconds before the second try; doubled for each further one, with jitter. */
+  readonly backoff: number;
+}
+
+export interface RegistryRequest {
+  readonly repository: string;
+  /** Behind `/v2/<repository>/`. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What messages call it: `docker.io/library/busybox:1.36`. */
+  readonly subject: string;
+  readonly signal?: AbortSignal;
+}
+
+/** GET over the distribution API, with logins, redirects and retries done. */
+export interface RegistryClient {
+  /** The answer, whose status is 2xx; every other one is an error in words. */
+  get(endpoint: Endpoint, request: RegistryRequest): Promise<HttpResponse>;
+  /** Waits before try `attempt` (from 2 on); longer each time. */
+  pause(attempt: number, signal?: AbortSignal): Promise<void>;
+}
+
+export function registryClient(transport: Transport, options: ClientOptions): RegistryClient {
+  const schemes = new Map<string, 'https' | 'http'>();
+  const authorizations = new Map<string, Authorization>();
+  const credentials = new Map<string, Promise<Credentials | undefined>>();
+  const logins = new Map<string, Promise<Authorization | undefined>>();
+
+  const pause = async (attempt: number, signal?: AbortSignal, atLeast = 0) => {
+    const backoff = Math.min(BACKOFF_MAX, options.backoff * 2 ** (attempt - 2));
+    // half of it fixed, half of it chance, so that a hundred builds do not come back at once
+    const wait = Math.max(atLeast, backoff * (0.5 + Math.random() / 2));
+    await delay(wait, undefined, signal ? { signal } : {});
+  };
+
+  /** Sends until an answer comes that another try would not change. */
+  const sendPatiently = async (url: URL, request: HttpRequest): Promise<HttpResponse> => {
+    for (let attempt = 1; ; attempt++) {
+      let response: HttpResponse;
+      let asked = url;
+      try {
+        response = await sendFollowing(transport, url, request, (hop) => (asked = hop));
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        if (error instanceof UserError) throw error;
+        if (attempt < options.attempts && isTransient(error)) {
+          await pause(attempt + 1, request.signal);
+          continue;
+        }
+        throw connectionError(error, asked, proxyFor(asked, options.env) !== undefined);
+      }
+      const busy = response.status === 429 || [408, 500, 502, 503, 504].includes(response.status);
+      const wait = retryAfter(response);
+      if (!busy || attempt >= options.attempts || wait > RETRY_AFTER_MAX) return response;
+      response.body.destroy();
+      await pause(attempt + 1, request.signal, wait * 1000);
+    }
+  };
+
+  /** https, or http where that is allowed and the server speaks no TLS. */
+  const schemeOf = async (endpoint: Endpoint, signal?: AbortSignal): Promise<'https' | 'http'> => {
+    const [first, second] = endpoint.schemes;
+    if (second === undefined) return first!;
+    let scheme = schemes.get(endpoint.host);
+    if (!scheme) {
+      try {
+        const { body } = await transport.send(new URL(`${first}://${endpoint.host}/v2/`), signal ? { signal } : {});
+        body.destroy();
+        scheme = first!;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof UserError) throw error;
+        scheme = isNoTls(error) ? second : first!;
+      }
+      schemes.set(endpoint.host, scheme);
+    }
+    return scheme;
+  };
+
+  const credentialsFor = (endpoint: Endpoint, repository: string): Promise<Credentials | undefined> => {
+    const key = `${endpoint.registry}/${repository}`;
+    let found = credentials.get(key);
+    if (!found) credentials.set(key, (found = findCredentials(endpoint.registry, repository, options.env)));
+    return found;
+  };
+
+  /** What to show instead of `refused`; undefined when there is nothing to show. */
+  const logIn = async (
+    endpoint: Endpoint,
+    repository: string,
+    response: HttpResponse,
+    isPlain: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Authorization | undefined> => {
+    const challenges = parseChallenges(response.header('www-authenticate') ?? '');
+    const own = await credentialsFor(endpoint, repository);
+    const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
+    if (bearer) {
+      return await fetchToken(
+        bearer,
+        `repository:${repository}:pull`,
+        own,
+        endpoint.registry,
+        isPlain,
+        (url, request) => sendPatiently(url, { ...request, ...(signal ? { signal } : {}) }),
+      );
+    }
+    return challenges.some(({ scheme }) => scheme === 'basic') && own ? basicAuthorization(own) : undefined;
+  };
+
+  const get = async (endpoint: Endpoint, request: RegistryRequest): Promise<HttpResponse> => {
+    const { signal } = request;
+    const repository = `${endpoint.prefix}${request.repository}`;
+    const scheme = await schemeOf(endpoint, signal);
+    const url = new URL(`${scheme}://${endpoint.host}/v2/${repository}/${request.path}`);
+    const key = `${endpoint.host} ${repository}`;
+    for (let tries = 1; ; tries++) {
+      const known = authorizations.get(key);
+      const fresh = known && known.expires > Date.now() ? known : undefined;
+      const headers = { ...request.headers, ...(fresh ? { authorization: fresh.header } : {}) };
+      const response = await sendPatiently(url, { headers, ...(signal ? { signal } : {}) });
+      if (response.status >= 200 && response.status < 300) return response;
+      // a token may end at any time, so a refused one is worth one more login
+      if (response.status === 401 && tries === 1) {
+        response.body.destroy();
+        let login = authorizations.get(key) === known ? logins.get(key) : Promise.resolve(authorizations.get(key));
+        if (!login) {
+          login = logIn(endpoint, repository, response, scheme === 'http', signal).finally(() => logins.delete(key));
+          logins.set(key, login);
+        }
+        const authorization = await login;
+        if (authorization) {
+          authorizations.set(key, authorization);
+          continue;
+        }
+      }
+      const own = await credentialsFor(endpoint, repository);
+      throw await statusError(response, endpoint, request.subject, own);
+    }
+  };
+  return { get, pause };
+}
+
+/** Follows redirects; secrets go to the first host alone (they are for the registry, not for its blob storage). */
+async function sendFollowing(
+  transport: Transport,
+  first: URL,
+  request: HttpRequest,
+  onHop: (url: URL) => void,
+): Promise<HttpResponse> {
+  let url = first;
+  let current = request;
+  for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
+    onHop(url);
+    const response = await transport.send(url, current);
+    const location = response.header('location');
+    if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
+    response.body.destroy();
+    if (!URL.canParse(location, url.href)) throw redirectError(url, 'to something that is no URL');
+    const next = new URL(location, url);
+    if (!/^https?:$/.test(next.protocol)) throw redirectError(url, `to ${next.protocol}`);
+    if (url.protocol === 'https:' && next.protocol === 'http:')
+      throw redirectError(url, `from TLS to ${next.host} without TLS`);
+    if (current.method === 'POST') throw redirectError(url, 'a request for a token');
+    if (next.origin !== first.origin) {
+      const { authorization: _secret, ...headers } = current.headers ?? {};
+      current = { ...current, headers };
+    }
+    url = next;
+  }
+  throw redirectError(first, `more than ${REDIRECTS_MAX} times`);
+}
+
+function redirectError(url: URL, why: string): UserError {
+  return new UserError('REGISTRY_FAILED', `${url.host} redirects ${why}`, 'Ask who runs the registry.');
+}
+
+/** Seconds of a Retry-After header (RFC 9110 section 10.2.3), a number or a date; 0 without one. */
+export function retryAfter(response: Pick<HttpResponse, 'header'>): number {
+  const text = response.header('retry-after') ?? '';
+  if (/^\d+$/.test(text)) return Number(text);
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? 0 : Math.max(0, (date - Date.now()) / 1000);
+}
+
+/** The answer in words: which image, which registry, what to do. */
+async function statusError(
+  response: HttpResponse,
+  { host, registry }: Endpoint,
+  subject: string,
+  credentials: Credentials | undefined,
+): Promise<UserError> {
+  const { status } = response;
+  const said = await serverMessage(response);
+  const login = `docker login ${registry} (or skopeo login ${registry})`;
+  switch (status) {
+    case 401:
+      return credentials
+        ? new UserError('REGISTRY_AUTH', `${host} refused the credentials from ${credentials.from} for ${subject}${said}`, `Log in again: ${login}.`) // prettier-ignore
+        : new UserError('REGISTRY_AUTH', `${host} does not show ${subject} without a login, or it does not exist${said}`, `Look at the spelling, or log in: ${login}.`); // prettier-ignore
+    case 403:
+      return new UserError('REGISTRY_AUTH', `${host} denies access to ${subject}${said}`, `Ask for the right to pull it${credentials ? ` for the account in ${credentials.from}` : `, or log in: ${login}`}.`); // prettier-ignore
+    case 404:
+      return new UserError('IMAGE_NOT_FOUND', `${host} has no ${subject}${said}`, `Look at the spelling and the tag. For a private image, log in: ${login}.`); // prettier-ignore
+    case 429: {
+      const wait = retryAfter(response);
+      return new UserError('REGISTRY_BUSY', `${host} limits how often images may be pulled${wait > 0 ? `; it asks to wait ${Math.ceil(wait)} s` : ''}${said}`, `Wait, name a mirror, or log in, which often raises the limit: ${login}.`); // prettier-ignore
+    }
+    default:
+      return new UserError('REGISTRY_FAILED', `${host} answered with status ${status} when asked for ${subject}${said}`, 'Try again later, or ask who runs the registry.'); // prettier-ignore
+  }
+}
+
+/** `: <message>` of distribution-spec 1.1 "Error Codes", short and on one line; '' without one. */
+async function serverMessage(response: HttpResponse): Promise<string> {
+  const answer = await readJson(response);
+  const errors: unknown = answer?.['errors'];
+  const first = Array.isArray(errors) ? (errors[0] as { message?: unknown; code?: unknown } | null) : undefined;
+  const message = first?.message || first?.code;
+  if (typeof message !== 'string') return '';
+  // eslint-disable-next-line no-control-regex -- a server's words must not steer the terminal
+  return ` ("${message.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').slice(0, 200)}")`;
+}
