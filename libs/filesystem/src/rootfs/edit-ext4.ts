@@ -178,7 +178,6 @@ function checkEntry(entry: TreeEntry): void {
   const bad = (what: string) =>
     new UserError('EDIT_BAD_ENTRY', `/${entry.path} cannot be put into a root filesystem: ${what}`);
   if (!['file', 'directory', 'symlink'].includes(entry.type)) throw bad(`a ${entry.type} is not supported`);
-  // eslint-disable-next-line no-control-regex
   if (/[\0\n\r]/.test(entry.path) || /[\0\n\r]/.test(entry.link ?? '')) throw bad('a line break in its name');
   if (entry.path === '' || entry.path.split('/').some((part) => ['', '.', '..'].includes(part))) throw bad('its path');
   if (entry.path.split('/').some((part) => part.length > 255)) throw bad('a part of its path has more than 255 bytes');
