@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import { formatByteSize } from '@boxship/model';
 import type { Progress, ProgressStep } from '@boxship/host';
 
@@ -8,12 +9,27 @@ export interface ProgressOutput {
   write(text: string): unknown;
 }
 
-const REDRAW_MILLISECONDS = 100;
+export interface ProgressOptions {
+  /** Nothing is shown, warnings neither. */
+  readonly quiet?: boolean;
+  readonly color?: boolean;
+}
 
-/** Bars with rate and time left on a terminal; plain lines, one at the start and one at the end of a step, elsewhere. */
-export function terminalProgress(output: ProgressOutput, { quiet = false } = {}): Progress {
+const REDRAW_MILLISECONDS = 100;
+/** Steps that end sooner leave no line behind: a folder of small files would flood the screen. */
+const WORTH_A_LINE_MILLISECONDS = 200;
+
+/**
+ * Bars with rate and time left on a terminal. Elsewhere (CI logs, files) plain lines: one when a long step begins and one
+ * when it ends, never a control character.
+ */
+export function terminalProgress(
+  output: ProgressOutput,
+  { quiet = false, color = false }: ProgressOptions = {},
+): Progress {
+  if (quiet) return { start: () => ({ advance: () => {}, end: () => {} }), note: () => {}, warn: () => {} };
   const bars: Bar[] = [];
-  const terminal = output.isTTY === true && !quiet;
+  const terminal = output.isTTY === true;
   let drawn = 0;
   let lastDraw = 0;
 
@@ -35,8 +51,8 @@ export function terminalProgress(output: ProgressOutput, { quiet = false } = {})
 
   return {
     start(label, total) {
-      if (quiet) return { advance: () => {}, end: () => {} };
       const bar = createBar(label, total);
+      let ended = false;
       if (terminal) {
         bars.push(bar);
         draw();
@@ -47,16 +63,17 @@ export function terminalProgress(output: ProgressOutput, { quiet = false } = {})
           if (terminal && Date.now() - lastDraw > REDRAW_MILLISECONDS) draw();
         },
         end() {
+          if (ended) return; // `finally` and the happy way may both say it
+          ended = true;
           const index = bars.indexOf(bar);
           if (index >= 0) bars.splice(index, 1);
-          line(bar.summary());
+          if (bar.isWorthALine()) line(bar.summary());
+          else if (terminal) draw();
         },
       } satisfies ProgressStep;
     },
-    note: (message) => {
-      if (!quiet) line(message);
-    },
-    warn: (message) => line(`warning: ${message}`),
+    note: line,
+    warn: (message) => line(`${color ? styleText('yellow', 'warning:') : 'warning:'} ${message}`),
   };
 }
 
@@ -64,6 +81,7 @@ interface Bar {
   advance(bytes: number): void;
   line(columns: number): string;
   summary(): string;
+  isWorthALine(): boolean;
 }
 
 function createBar(label: string, total: number | undefined): Bar {
@@ -76,18 +94,35 @@ function createBar(label: string, total: number | undefined): Bar {
       done += bytes;
     },
     line(columns) {
-      if (total === undefined || total === 0)
-        return `${label} ${done > 0 ? `${formatByteSize(done)} ${rate()}` : '...'}`;
+      if (total === undefined || total === 0) {
+        return `${label} ${done > 0 ? `${formatByteSize(done)} ${rate()}` : '...'}`.slice(0, columns - 1);
+      }
       const share = Math.min(1, done / total);
-      const left = done > 0 ? Math.ceil((seconds() * (total - done)) / done) : undefined;
-      const facts = `${String(Math.floor(share * 100)).padStart(3)} % ${rate()}${left === undefined ? '' : `, ${left} s left`}`;
-      const width = Math.max(8, Math.min(30, columns - label.length - facts.length - 6));
+      const left = done > 0 ? Math.max(0, Math.ceil((seconds() * (total - done)) / done)) : undefined;
+      const facts = `${String(Math.floor(share * 100)).padStart(3)} % ${rate()}${left === undefined ? '' : `, ${formatSeconds(left)} left`}`;
+      const name = shorten(label, Math.max(12, columns - facts.length - 14));
+      const width = Math.max(8, Math.min(30, columns - name.length - facts.length - 6));
       const filled = Math.round(share * width);
-      return `${label} [${'#'.repeat(filled)}${'.'.repeat(width - filled)}] ${facts}`.slice(0, columns - 1);
+      return `${name} [${'#'.repeat(filled)}${'.'.repeat(width - filled)}] ${facts}`.slice(0, columns - 1);
     },
     summary() {
-      const amount = done > 0 ? `${formatByteSize(done)} in ` : '';
-      return `${label}: ${amount}${seconds().toFixed(1)} s`;
+      const amount = done > 0 ? `${formatByteSize(done)} in ${seconds().toFixed(1)} s, ${rate()}` : `${seconds().toFixed(1)} s`; // prettier-ignore
+      return `${label}: ${amount}`;
     },
+    isWorthALine: () => done > 0 || Date.now() - began >= WORTH_A_LINE_MILLISECONDS,
   };
+}
+
+/** `45 s`, `3 min 20 s`, `1 h 5 min`. */
+function formatSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+/** Cut in the middle: paths tell most at their ends. */
+function shorten(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const head = Math.ceil((length - 1) / 2);
+  return `${text.slice(0, head)}…${text.slice(text.length - (length - 1 - head))}`;
 }

@@ -1,0 +1,99 @@
+import { dirname, relative, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { composeProduct, openProduct, type ComposedVariant, type OpenProduct } from '@boxship/compose';
+import { UserError, formatByteSize } from '@boxship/model';
+import { isDevelopmentKey } from 'cosign-node-binding';
+import { defineAction, examples } from './define-action.ts';
+import { askHidden } from './password.ts';
+import { formatPlan } from './plan-report.ts';
+import { addSelectionOptions, selectionOf, type SelectionFlags } from './selection-options.ts';
+import type { Session } from './session.ts';
+import { formatTable } from './table.ts';
+import { version } from './version-number.ts';
+
+interface ComposeFlags extends SelectionFlags {
+  readonly out?: string;
+  readonly verify?: true;
+  readonly release?: true;
+}
+
+/** `boxship compose`: signed artifacts of every variant. */
+export function addCompose(program: Command): void {
+  const command = addSelectionOptions(
+    program
+      .command('compose')
+      .summary('make the signed artifacts of every variant')
+      .description(
+        'Composes the base image with the container bundle, signs the result, and puts it in\n' +
+          '<out>/<product>-<version>/<machine>-<engine>-<variant>/, which appears whole or not at all. Needs boxship.lock,\n' +
+          'the private key and its password (in COSIGN_PASSWORD, or asked for on a terminal). Needs no network and no root.\n' +
+          'What is there already from equal inputs is left as it is.',
+      ),
+  )
+    .option('--out <folder>', 'where the releases go (default: deploy/ beside the product file)')
+    .option('--verify', 'hash what is there already again instead of trusting size, times and inode')
+    .option('--release', 'refuse a development key: what is made may leave the house');
+  examples(command, [
+    ['boxship compose', 'every variant'],
+    ['boxship compose --variant pro --out /srv/images', 'one variant, elsewhere'],
+    [
+      'boxship compose --release --json > release-list.json',
+      'on a build server: for customers, with a list for the next step',
+    ],
+  ]);
+  defineAction<ComposeFlags>(command, async (session, options) => {
+    const { cache, progress, signal } = session;
+    const allowToolVersions = options.allowToolVersions ?? false;
+    const open = await openProduct(session.file, { cache, progress, version, allowToolVersions });
+    const development = open.isDevelopment;
+    if (options.release && development) throw developmentKey();
+    await askPassword(open, session);
+    if (options.release && isDevelopmentKey(await open.signer())) throw developmentKey();
+
+    const out = options.out ?? resolve(dirname(open.product.file), 'deploy');
+    const composed = await composeProduct(open, selectionOf(options), {
+      out,
+      verify: options.verify ?? false,
+      signal,
+      onPlan: (plan) => session.say(`${formatPlan(plan, { verbose: options.verbose ?? false })}\n`),
+    });
+    session.result({ variants: composed }, formatComposed(composed));
+    if (development) warnOfDevelopmentKey(session);
+  });
+}
+
+function developmentKey(): UserError {
+  return new UserError(
+    'DEVELOPMENT_KEY',
+    'the signing key is marked as a development key, and --release was asked for',
+    'Name the release key in boxship.yaml: signing: { key: … }. boxship keygen makes one.',
+  );
+}
+
+function warnOfDevelopmentKey({ progress }: Session): void {
+  progress.warn('SIGNED WITH A DEVELOPMENT KEY. These artifacts are for trying things: whoever has the development');
+  progress.warn('key can make images that these devices take for yours. For customers: boxship compose --release');
+}
+
+/** Asks for the key's password where a person sits; the flow reads it from the environment. */
+async function askPassword({ product }: OpenProduct, session: Session): Promise<void> {
+  const variable = product.signing?.passwordEnvironment;
+  if (variable === undefined || process.env[variable] !== undefined || process.stdin.isTTY !== true) return;
+  process.env[variable] = await askHidden(`Password of ${product.signing!.key}: `, session);
+}
+
+function formatComposed(composed: readonly ComposedVariant[]): string {
+  return composed
+    .map(({ folder, unchanged, release }) => {
+      const rows = release.files.map(({ name, size, digest }) => [name, formatByteSize(size), digest]);
+      const table = formatTable(['file', 'size', 'digest'], rows, [1]).replace(/^/gm, '  ');
+      return `${unchanged ? 'unchanged' : 'composed'}  ${display(folder)}\n${table}\n`;
+    })
+    .join('\n');
+}
+
+/** A path below the working folder is shown from there. */
+function display(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' || short.startsWith('..') ? path : short;
+}

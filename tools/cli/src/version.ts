@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+import { defineAction, examples } from './define-action.ts';
+import { version } from './version-number.ts';
+
+/** `boxship version`: what runs here. */
+export function addVersion(program: Command): void {
+  const command = program
+    .command('version')
+    .summary('print the version')
+    .description('Prints the version of Boxship and of Node.js.');
+  examples(command, [['boxship version --json', '{ "boxship": "…", "node": "…" }']]);
+  // eslint-disable-next-line @typescript-eslint/require-await
+  defineAction<{ json?: true }>(command, async (_session, { json }) => {
+    const document = { boxship: version, node: process.version };
+    process.stdout.write(
+      json ? `${JSON.stringify(document, null, 2)}\n` : `boxship ${version} (node ${process.version})\n`,
+    );
+  });
+}
