@@ -121,7 +121,6 @@ export async function createTarSplitWriter(path: string): Promise<TarSplitWriter
   };
 }
 
-// eslint-disable-next-line no-control-regex
 const PLAIN = /^[\x20\x21\x23-\x25\x27-\x3b\x3d\x3f-\x5b\x5d-\x7e]*$/;
 
 /** `"name":…,` or, when the bytes are not UTF-8, `"name_raw":<base64>,`; nothing for an empty name. */

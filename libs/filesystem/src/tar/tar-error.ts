@@ -33,10 +33,6 @@ export function tarError(code: TarProblemCode, place: TarPlace, what: string, hi
 /** A name of any bytes as text for people: UTF-8 where it is, escapes for control characters, cut after 200 bytes. */
 export function printableName(name: string): string {
   const text = Buffer.from(name.slice(0, 200), 'latin1').toString('utf8');
-  // eslint-disable-next-line no-control-regex
-  const escaped = text.replace(
-    /[\u0000-\u001f\u007f"\\]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  const escaped = text.replace(/[\p{Cc}"\\]/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return name.length > 200 ? `${escaped}…` : escaped;
 }
