@@ -1,7 +1,8 @@
-export { readAssetFile } from './asset-file.ts';
+export { listAssetFiles, readAssetFile } from './asset-file.ts';
 export * from './atomic-file.ts';
 export * from './cache.ts';
 export * from './file-access.ts';
 export * from './progress.ts';
-export * from './run-program.ts';
+export { programPath, runProgram, type RunOptions, type RunResult } from './run-program.ts';
 export * from './scratch.ts';
+export * from './start-program.ts';
