@@ -35,7 +35,7 @@ export async function createLock(product: Product, apps: ProductApps, options: L
   const { cache, progress } = options;
   const bases: Record<string, LockedBase> = {};
   for (const machine of product.machines) {
-    if ('url' in machine.base) await downloadBase(machine.base, cache, progress, machine.where);
+    if ('url' in machine.base) await downloadBase(machine.base, { cache, progress }, machine.where);
     const identity = await fileIdentity(basePath(product, machine, cache), cache, progress, { where: machine.where });
     bases[machine.name] = { from: baseOrigin(machine), digest: identity.digest, size: identity.size };
   }
@@ -97,7 +97,13 @@ async function takeInventories(
   signal?: AbortSignal,
 ): Promise<void> {
   for (const { blob, diffId, path } of image.layers) {
-    await takeInventory({ blob, diffId, blobPath: path }, cache, { progress, ...(signal ? { signal } : {}) });
+    const step = progress.start(`reading ${image.reference} ${blob.digest.slice(0, 19)}`);
+    const onProgress = (bytes: number) => step.advance(bytes);
+    try {
+      await takeInventory({ blob, diffId, blobPath: path }, cache, { onProgress, ...(signal ? { signal } : {}) });
+    } finally {
+      step.end();
+    }
   }
 }
 

@@ -22,7 +22,7 @@ interface ProductYaml {
   artifacts?: (string | Record<string, { compression?: string; bmap?: boolean }>)[];
   store?: { size?: string | number; reserve?: string };
   data?: { size?: string | number };
-  signing?: { key: string; passwordEnvironment?: string };
+  signing?: { key: string; publicKey?: string; passwordEnvironment?: string };
 }
 
 interface MachineYaml {
@@ -99,7 +99,13 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
     store,
     dataSize: size(['data', 'size'], raw.data?.size, 64 * MiB),
     ...(raw.signing
-      ? { signing: { key: raw.signing.key, passwordEnvironment: raw.signing.passwordEnvironment ?? 'COSIGN_PASSWORD' } }
+      ? {
+          signing: {
+            key: raw.signing.key,
+            publicKey: raw.signing.publicKey ?? raw.signing.key.replace(/(\.key)?$/, '.pub'),
+            passwordEnvironment: raw.signing.passwordEnvironment ?? 'COSIGN_PASSWORD',
+          },
+        }
       : {}),
   };
   if (product.dataSize < 8 * MiB) {

@@ -54,5 +54,10 @@ export interface Product {
   readonly artifacts: readonly ArtifactOptions[];
   readonly store: StoreOptions;
   readonly dataSize: number;
-  readonly signing?: { readonly key: string; readonly passwordEnvironment: string };
+  readonly signing?: {
+    readonly key: string;
+    /** Public half, for `plan` and for the device; beside the key by default, as cosign puts it. */
+    readonly publicKey: string;
+    readonly passwordEnvironment: string;
+  };
 }

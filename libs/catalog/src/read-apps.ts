@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
+import type { Progress } from '@boxship/host';
 import { readComposeFile } from '@boxship/compose-spec';
-import { UserError, type App, type Digest, type Location, type Problem } from '@boxship/model';
+import { UserError, formatProblem, type App, type Digest, type Location, type Problem } from '@boxship/model';
 import { formatReference, parseReference } from '@boxship/oci';
 import type { ImageOrigin, Product, ProductApp } from './product.ts';
 
@@ -20,7 +21,7 @@ export interface ProductApps extends ReadonlyMap<string, ResolvedApp> {
 }
 
 /** Reads the Compose files of all apps. Errors: everything wrong in all of them, at once. */
-export async function readApps(product: Product): Promise<ProductApps> {
+export function readApps(product: Product, progress: Progress): ProductApps {
   const problems: Problem[] = [];
   const collect = <T>(work: () => T): T | undefined => {
     try {
@@ -33,11 +34,7 @@ export async function readApps(product: Product): Promise<ProductApps> {
   };
   const apps = new Map<string, ResolvedApp>();
   for (const one of product.apps) {
-    const app = await readApp(product, one).catch((error: unknown) => {
-      if (!(error instanceof UserError)) throw error;
-      problems.push(...error.problems);
-      return undefined;
-    });
+    const app = collect(() => readApp(product, one, progress));
     if (!app) continue;
     const images = new Map(app.services.map(({ image, where }) => [image, { reference: image, where }]));
     apps.set(one.name, { product: one, app, digest: digestOf(one, app), images: [...images.values()] });
@@ -61,14 +58,16 @@ export async function readApps(product: Product): Promise<ProductApps> {
   return Object.assign(apps, { origins });
 }
 
-async function readApp(product: Product, { name, compose, environment, envFile, profiles }: ProductApp): Promise<App> {
+function readApp(product: Product, app: ProductApp, progress: Progress): App {
   const folder = dirname(product.file);
-  return await readComposeFile({
-    path: resolve(folder, compose),
-    projectName: name,
-    environment,
-    profiles,
-    ...(envFile === undefined ? {} : { envFile: resolve(folder, envFile) }),
+  const path = resolve(folder, app.compose);
+  return readComposeFile({
+    path,
+    projectName: app.name,
+    environment: app.environment,
+    profiles: app.profiles,
+    onNote: (note) => progress.note(formatProblem(note)),
+    ...(app.envFile === undefined ? {} : { envFile: relative(dirname(path), resolve(folder, app.envFile)) }),
   });
 }
 

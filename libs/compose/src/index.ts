@@ -1,1 +1,14 @@
-export {};
+export { composeProduct, planProduct, type ComposedVariant, type ComposeOptions } from './compose-product.ts';
+export { openProduct, type OpenProduct, type OpenProductOptions, type Selection } from './open-product.ts';
+export { RELEASE_FILE, type Release, type ReleaseFile, type ReleasePartition } from './release.ts';
+export { SOCKET_VERSION } from './store-manifest.ts';
+export type {
+  AppBudget,
+  Budget,
+  DeviceLayout,
+  LayerBudget,
+  PlannedPartition,
+  RootfsChange,
+  VariantPlan,
+} from './variant-plan.ts';
+export { verifyRelease, type VerifiedRelease, type VerifyOptions } from './verify-release.ts';

@@ -1,21 +1,14 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { signBlob, signDigest, type Signer } from 'cosign-node-binding';
+import type { ArtifactFile } from '@boxship/formats';
 import { writeFileAtomically } from '@boxship/host';
 import { digestHex, type Digest, type Variant } from '@boxship/model';
 
 export const RELEASE_FILE = 'release.json';
 
 /** One file of a release. */
-export interface ReleaseFile {
-  /** Name in the release's folder; no path. */
-  readonly name: string;
-  /** Bytes. */
-  readonly size: number;
-  readonly digest: Digest;
-  /** Of a compressed image: size and digest of what it unpacks to. */
-  readonly unpacked?: { readonly size: number; readonly digest: Digest };
-}
+export type ReleaseFile = ArtifactFile;
 
 export interface ReleasePartition {
   readonly number: number;
@@ -43,17 +36,20 @@ export function formatRelease(release: Release): string {
   return `${JSON.stringify(release, null, 2)}\n`;
 }
 
-/** Names of the two signatures that lie beside a file: cosign's raw form and a Sigstore bundle v0.3. */
-export function signatureNames(name: string): { raw: string; bundle: string } {
-  return { raw: `${name}.sig`, bundle: `${name}.sigstore.json` };
+/**
+ * Names of the signatures that lie beside a file: a Sigstore bundle v0.3 and cosign's raw form. A block map has no raw one:
+ * bmaptool takes `<map>.sig` for an OpenPGP signature and fails.
+ */
+export function signatureNames(name: string): { readonly bundle: string; readonly raw?: string } {
+  return { bundle: `${name}.sigstore.json`, ...(name.endsWith('.bmap') ? {} : { raw: `${name}.sig` }) };
 }
 
 /** Writes release.json and the signatures of it and of each of its files into `folder`. */
 export async function writeRelease(folder: string, release: Release, signer: Signer): Promise<void> {
   const write = async (name: string, signature: { raw: string; bundle: string }) => {
     const names = signatureNames(name);
-    await writeFileAtomically(join(folder, names.raw), signature.raw);
     await writeFileAtomically(join(folder, names.bundle), signature.bundle);
+    if (names.raw !== undefined) await writeFileAtomically(join(folder, names.raw), signature.raw);
   };
   for (const { name, digest } of release.files) {
     await write(name, await signDigest(signer, Buffer.from(digestHex(digest), 'hex')));

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
-import { posix } from 'node:path';
-import { UserError, digestHex, type Digest, type Tree, type TreeEntry, type Variant } from '@boxship/model';
-import { generatedFile } from '@boxship/engines';
+import {
+  UserError,
+  digestHex,
+  type ContentSource,
+  type Digest,
+  type Tree,
+  type TreeEntry,
+  type Variant,
+} from '@boxship/model';
+import { generatedFile, streamedFile } from '@boxship/engines';
 
 /** The socket that a store of ours needs on the device; a socket of this version or later takes it. */
 export const SOCKET_VERSION = 1;
@@ -12,16 +19,12 @@ export const SIGNATURE_BYTES = 128;
 export type SignDigest = (sha256: Uint8Array) => Promise<Uint8Array>;
 
 /**
- * What makes a store prove itself on the device: `store.sums` (sha256sum -c, one line for each file that decides what
- * runs), `store.json` that names the sums and everything inside, and its signature.
+ * What makes a store prove itself on the device: `store.sums` (sha256sum -c, a line for each of `files`: those that decide
+ * what runs), `store.json` that names the sums and everything inside, and its signature, which is made when its bytes
+ * are read and not before.
  */
-export async function storeManifest(
-  variant: Variant,
-  tree: Tree,
-  verified: ReadonlySet<string>,
-  sign: SignDigest,
-): Promise<readonly TreeEntry[]> {
-  const sums = await sumsOf(tree, verified);
+export async function storeManifest(variant: Variant, files: Tree, sign: SignDigest): Promise<readonly TreeEntry[]> {
+  const sums = await sumsOf(files);
   const manifest = `${JSON.stringify(
     {
       kind: 'boxship-store',
@@ -46,46 +49,44 @@ export async function storeManifest(
     null,
     2,
   )}\n`;
-  const signature = await sign(createHash('sha256').update(manifest).digest());
+  const digest = createHash('sha256').update(manifest).digest();
   return [
     generatedFile('store.sums', sums, 0o644, variant.epoch),
     generatedFile('store.json', manifest, 0o644, variant.epoch),
-    generatedFile('store.json.sig', signatureFile(signature), 0o644, variant.epoch),
+    streamedFile('store.json.sig', signatureSource(digest, sign), 0o644, variant.epoch),
   ];
 }
 
+function signatureSource(digest: Uint8Array, sign: SignDigest): ContentSource {
+  return {
+    id: `signature of ${Buffer.from(digest).toString('hex')}`,
+    size: SIGNATURE_BYTES,
+    async *open() {
+      yield Buffer.from(padSignature(await sign(digest)));
+    },
+  };
+}
+
 /** Base64 padded with newlines to a fixed size, so that the size of nothing depends on the signature. */
-function signatureFile(der: Uint8Array): string {
+function padSignature(der: Uint8Array): string {
   const text = Buffer.from(der).toString('base64');
-  if (text.length >= SIGNATURE_BYTES) {
-    throw new UserError(
-      'SIGNATURE_TOO_LONG',
-      `a signature of ${der.length} bytes does not fit the ${SIGNATURE_BYTES} characters kept for it`,
-      'Sign with an ECDSA P-256 key, as `boxship keygen` makes.',
-    );
-  }
-  return text.padEnd(SIGNATURE_BYTES, '\n');
+  if (text.length < SIGNATURE_BYTES) return text.padEnd(SIGNATURE_BYTES, '\n');
+  throw new UserError(
+    'SIGNATURE_TOO_LONG',
+    `a signature of ${der.length} bytes does not fit the ${SIGNATURE_BYTES} characters kept for it`,
+    'Sign with an ECDSA P-256 key, as `boxship keygen` makes.',
+  );
 }
 
 /** Lines of `sha256sum -c`; paths are bytes (see BytePath), not text. */
-async function sumsOf(tree: Tree, verified: ReadonlySet<string>): Promise<Uint8Array> {
-  const digests = new Map<string, Digest>();
+async function sumsOf(tree: Tree): Promise<Uint8Array> {
+  const lines: string[] = [];
   for (const entry of tree.entries()) {
-    if (entry.type !== 'file' || !(verified.has(entry.path) || isAppFile(entry.path))) continue;
-    digests.set(entry.path, await digestOf(entry));
+    if (entry.type === 'file') lines.push(`${digestHex(await digestOf(entry))}  ${entry.path}\n`);
   }
-  const missing = [...verified].filter((path) => !digests.has(path));
-  if (missing.length > 0)
-    throw new Error(`the engine names files to verify that it does not write: ${missing.join(', ')}`);
-  const lines = [...digests]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([path, digest]) => `${digestHex(digest)}  ${path}\n`);
+  const path = (line: string) => line.slice(66);
+  lines.sort((a, b) => (path(a) < path(b) ? -1 : 1));
   return Buffer.from(lines.join(''), 'latin1');
-}
-
-/** Everything below apps/ decides what runs. */
-function isAppFile(path: string): boolean {
-  return posix.normalize(path).startsWith('apps/');
 }
 
 async function digestOf(entry: TreeEntry): Promise<Digest> {

@@ -43,9 +43,9 @@ export interface RootfsChange {
 export interface Budget {
   /** The store partition. */
   readonly size: number;
-  /** Contents of files: of layers, and of what the engine and the apps need beside them. */
+  /** Blocks of files and directories: of layers, and of what the engine and the apps need beside them. */
   readonly contents: number;
-  /** What the file system itself needs: inodes, journal, directories, block rounding. */
+  /** What the file system itself needs: inodes, bitmaps, journal, room to grow. */
   readonly overhead: number;
   readonly free: number;
   /** Share of the file system that was asked to stay free, 0 to 0.9. */

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { CosignError, parsePublicKey, verifyBlob, verifyDigest, type PublicKey } from 'cosign-node-binding';
 import { hashFile, readBmap, verifyWithBmap } from '@boxship/disk';
 import { UserError, digestHex, type Problem } from '@boxship/model';
+import { cosign } from './open-product.ts';
 import { RELEASE_FILE, signatureNames, type Release, type ReleaseFile } from './release.ts';
 
 export interface VerifiedRelease {
@@ -30,7 +31,7 @@ export async function verifyRelease(
   const info = await stat(path).catch(() => {
     throw new UserError('NOT_FOUND', `there is no ${path}`, 'Name a folder below deploy/, or a file in it.');
   });
-  const key = asUserError(publicKeyPem, () => parsePublicKey(publicKeyPem));
+  const key = await cosign(() => parsePublicKey(publicKeyPem));
   const folder = info.isDirectory() ? path : dirname(path);
   const only = info.isDirectory() ? undefined : basename(path);
   const problems: Problem[] = [];
@@ -173,13 +174,4 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
     if (error.code !== 'ENOENT') throw error;
     return undefined;
   });
-}
-
-function asUserError<T>(_key: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof CosignError)) throw error;
-    throw new UserError(error.code, error.message, error.hint);
-  }
 }

@@ -6,8 +6,8 @@ export interface Preload {
   readonly layers: Tree;
   /** Indexes and links: must be writable. */
   readonly state: Tree;
-  /** Paths (in `layers` or `state`) whose bytes decide what runs; `boxship-verify` checks them before the engine starts. */
-  readonly verified: readonly string[];
+  /** The files of both whose bytes decide what runs; `boxship-verify` checks them before the engine starts. */
+  readonly verified: Tree;
 }
 
 /** A directory of the store partition that the device mounts over the engine's own default path. */
@@ -24,14 +24,19 @@ export interface PreloadOptions {
   readonly epoch: number;
 }
 
+export interface StartOptions extends PreloadOptions {
+  /** Copy what the containers print to the device's console. */
+  readonly console: boolean;
+}
+
 /** A container engine. One module each; the registry is `engines`. */
 export interface Engine {
   readonly name: string;
   /** Files, relative to the store partition, that make the images runnable at first boot without a network or an import. */
   preload(images: readonly ContainerImage[], options: PreloadOptions): Preload;
   /** Units and configuration that start the app, below `apps/<app>/`. */
-  start(app: App, imageIds: ReadonlyMap<string, Digest>, facts: DeviceFacts, options: PreloadOptions): Tree;
+  start(app: App, imageIds: ReadonlyMap<string, Digest>, facts: DeviceFacts, options: StartOptions): Tree;
   readonly mounts: readonly EngineMount[];
-  /** What keeps the engine from starting on this device, as warnings for the plan; throws on a conflict that would lose data. */
-  check(facts: DeviceFacts): readonly string[];
+  /** Refuses a device whose engine could not work with our store. Errors: ENGINE_MISSING, ENGINE_CONFLICT, naming both sides. */
+  check(facts: DeviceFacts): void;
 }

@@ -7,3 +7,12 @@ export {
   type PartitionProbe,
   type Rootfs,
 } from './find-rootfs.ts';
+export {
+  copiedRanges,
+  mappedRanges,
+  openRawImage,
+  type PlacedFilesystem,
+  type RawImagePlan,
+  type RawImageWriter,
+} from './raw-artifact.ts';
+export { finishRawArtifacts, rawFileNames, rawImageName, type ArtifactFile, type FinishOptions } from './raw-files.ts';

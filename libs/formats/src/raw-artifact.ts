@@ -35,7 +35,7 @@ export interface RawImageWriter {
   contentWriters(source: ContentSource): readonly ContentWriter[];
   /** Brings everything to the disk and closes the file. */
   finish(): Promise<void>;
-  /** Closes the file as it is. */
+  /** Closes the file as it is; it is closed already after `finish`. */
   abandon(): Promise<void>;
 }
 

@@ -18,6 +18,8 @@ export interface LayerInventory {
    */
   entries(): Iterable<TreeEntry>;
   readonly entryCount: number;
+  /** Character and block devices among the entries. */
+  readonly deviceCount: number;
   /** Sum of the regular files' sizes, hard links once: docker's `size` of a layer. */
   readonly fileBytes: number;
   /** True when the tar holds a cleaned name twice (docker's tar-split refuses such layers). */

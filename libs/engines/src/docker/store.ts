@@ -21,7 +21,7 @@ export function dockerStore(images: readonly ContainerImage[], { epoch }: Preloa
   return {
     layers: { entries: () => overlay2Entries(unique, epoch) },
     state: { entries: () => imageEntries(images, unique, epoch) },
-    verified: verifiedPaths(images, unique),
+    verified: { entries: () => verifiedEntries(images, unique, epoch) },
   };
 }
 
@@ -33,15 +33,18 @@ function* overlay2Entries(layers: readonly ChainedLayer[], epoch: number): Itera
   for (const chained of layers) {
     const folder = `${root}/${chained.cacheId}`;
     yield directory(folder, 0o710, epoch);
-    yield generatedFile(`${folder}/link`, chained.shortName, 0o644, epoch);
+    yield* layerLinks(chained, epoch);
     yield generatedFile(`${folder}/committed`, '', 0o600, epoch);
-    if (chained.parent) {
-      yield generatedFile(`${folder}/lower`, lowerOf(chained), 0o644, epoch);
-      yield directory(`${folder}/work`, 0o700, epoch);
-    }
+    if (chained.parent) yield directory(`${folder}/work`, 0o700, epoch);
     yield directory(`${folder}/diff`, 0o755, epoch);
     yield* overlayDiff(chained.layer, `${folder}/diff`, epoch);
   }
+}
+
+function* layerLinks(chained: ChainedLayer, epoch: number): Iterable<TreeEntry> {
+  const folder = `${ROOT}/overlay2/${chained.cacheId}`;
+  yield generatedFile(`${folder}/link`, chained.shortName, 0o644, epoch);
+  if (chained.parent) yield generatedFile(`${folder}/lower`, lowerOf(chained), 0o644, epoch);
 }
 
 /** Nearest first, as the kernel's `lowerdir=` wants it. */
@@ -166,15 +169,13 @@ function familiarName(repository: string): string {
   return official.includes('/') ? path : official;
 }
 
-function verifiedPaths(images: readonly ContainerImage[], layers: readonly ChainedLayer[]): readonly string[] {
-  const image = `${ROOT}/image/overlay2`;
-  return [
-    ...new Set(images.map(({ config }) => `${image}/imagedb/content/sha256/${digestHex(config.digest)}`)),
-    ...layers.flatMap(({ chainId, parent, cacheId }) => [
-      ...['cache-id', 'diff', 'size', ...(parent ? ['parent'] : [])].map(
-        (name) => `${image}/layerdb/sha256/${digestHex(chainId)}/${name}`,
-      ),
-      ...['link', ...(parent ? ['lower'] : [])].map((name) => `${ROOT}/overlay2/${cacheId}/${name}`),
-    ]),
-  ];
+/** What decides which bytes a container sees: configurations, and how layers are stacked. */
+function* verifiedEntries(
+  images: readonly ContainerImage[],
+  layers: readonly ChainedLayer[],
+  epoch: number,
+): Iterable<TreeEntry> {
+  const decisive = /\/(imagedb\/content\/sha256\/\w+|layerdb\/sha256\/\w+\/(cache-id|diff|parent|size))$/;
+  for (const entry of imageEntries(images, layers, epoch)) if (decisive.test(entry.path)) yield entry;
+  for (const layer of layers) yield* layerLinks(layer, epoch);
 }

@@ -1,0 +1,57 @@
+import type { Ext4Plan } from '@boxship/filesystem';
+import { UserError, formatByteSize, type ContainerImage, type Digest, type Variant } from '@boxship/model';
+import type { AppBudget, Budget, LayerBudget } from './variant-plan.ts';
+
+/** Where the bytes of a store go, from inventories alone. */
+export function budgetOf(variant: Variant, images: readonly ContainerImage[], plan: Ext4Plan): Budget {
+  const layers = layerBudgets(variant, images);
+  return {
+    size: plan.sizeBytes,
+    contents: plan.usedBytes,
+    overhead: plan.overheadBytes,
+    free: plan.freeBytes,
+    reserve: variant.store.reserve,
+    layers,
+    apps: variant.apps.map(({ name }) => appBudget(name, layers)),
+  };
+}
+
+/** Each layer once, largest first. */
+export function layerBudgets(variant: Variant, images: readonly ContainerImage[]): readonly LayerBudget[] {
+  const found = new Map<Digest, { bytes: number; entries: number; images: Set<string>; apps: Set<string> }>();
+  for (const { reference, layers } of images) {
+    const apps = variant.apps.filter((app) => app.images.includes(reference)).map(({ name }) => name);
+    for (const { diffId, inventory } of layers) {
+      let layer = found.get(diffId);
+      if (!layer) {
+        layer = { bytes: inventory.fileBytes, entries: inventory.entryCount, images: new Set(), apps: new Set() };
+        found.set(diffId, layer);
+      }
+      layer.images.add(reference);
+      for (const app of apps) layer.apps.add(app);
+    }
+  }
+  return [...found]
+    .map(([diffId, layer]) => ({ ...layer, diffId, images: [...layer.images], apps: [...layer.apps] }))
+    .sort((a, b) => b.bytes - a.bytes || (a.diffId < b.diffId ? -1 : 1));
+}
+
+function appBudget(name: string, layers: readonly LayerBudget[]): AppBudget {
+  const sum = (of: readonly LayerBudget[]) => of.reduce((total, { bytes }) => total + bytes, 0);
+  const own = layers.filter(({ apps }) => apps.includes(name));
+  return { name, bytes: sum(own), shared: sum(own.filter(({ apps }) => apps.length > 1)) };
+}
+
+/** The store does not fit: says by how much, and what takes the most. */
+export function storeFull(error: UserError, variant: Variant, images: readonly ContainerImage[]): UserError {
+  const largest = layerBudgets(variant, images).slice(0, 8);
+  const rows = largest.map(
+    ({ diffId, bytes, images: holders }) =>
+      `\n  ${formatByteSize(bytes).padStart(11)}  ${diffId.slice(7, 19)}  ${holders.join(', ')}`,
+  );
+  return new UserError(
+    error.code,
+    `variant "${variant.name}" of "${variant.machine.name}": ${error.problems[0]!.message}\nThe largest layers:${rows.join('')}`,
+    'Raise store.size in boxship.yaml (or write auto), or drop an app from this variant.',
+  );
+}

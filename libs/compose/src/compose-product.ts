@@ -1,0 +1,254 @@
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { editExt4, type ContentWriter } from '@boxship/filesystem';
+import {
+  copiedRanges,
+  finishRawArtifacts,
+  mappedRanges,
+  openRawImage,
+  rawImageName,
+  type RawImageWriter,
+} from '@boxship/formats';
+import { partialPath } from '@boxship/host';
+import { UserError, formatByteSize, type ContentSource, type Variant } from '@boxship/model';
+import { releaseFolder } from '@boxship/catalog';
+import { readComposed, recordComposed } from './composed-state.ts';
+import { pumpContents, type Consumer } from './content-pump.ts';
+import { lockedImages } from './locked-image.ts';
+import type { OpenProduct, Selection } from './open-product.ts';
+import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
+import { writeRelease, type Release, type ReleaseFile } from './release.ts';
+import type { VariantPlan } from './variant-plan.ts';
+
+export interface ComposeOptions {
+  /** Folder that the releases go below: `<out>/<product>-<version>/<machine>-<engine>-<variant>/`. */
+  readonly out: string;
+  /** For what is there already: hash it again instead of trusting size, times and inode. */
+  readonly verify?: boolean;
+  readonly signal?: AbortSignal;
+  /** Called for each variant that will be written, before its first byte. */
+  readonly onPlan?: (plan: VariantPlan) => void;
+}
+
+export interface ComposedVariant {
+  readonly variant: Variant;
+  /** Absolute. */
+  readonly folder: string;
+  /** It was there already, made from equal inputs. */
+  readonly unchanged: boolean;
+  readonly release: Release;
+}
+
+/** What composing would make, to the byte. Writes nothing but the cache. */
+export async function planProduct(open: OpenProduct, selection: Selection = {}): Promise<readonly VariantPlan[]> {
+  const locked = lockedImages(open.cache);
+  const plans: VariantPlan[] = [];
+  for (const variant of open.variants(selection)) {
+    await using prepared = await prepareVariant(open, variant, locked);
+    plans.push(prepared.plan);
+  }
+  return plans;
+}
+
+/**
+ * Composes, signs and puts in place every selected variant. All are planned before the first byte; each layer is read once
+ * and feeds every variant that holds it. A folder of artifacts appears whole or not at all.
+ */
+export async function composeProduct(
+  open: OpenProduct,
+  selection: Selection,
+  options: ComposeOptions,
+): Promise<readonly ComposedVariant[]> {
+  const { cache, publicKeyPem } = open;
+  const variants = open.variants(selection).map((variant) => ({
+    variant,
+    folder: resolve(options.out, releaseFolder(variant)),
+  }));
+  const composed = new Map<Variant, ComposedVariant>();
+  for (const { variant, folder } of variants) {
+    const release = await readComposed(folder, variant, { cache, publicKeyPem, verify: options.verify ?? false });
+    if (release) composed.set(variant, { variant, folder, unchanged: true, release });
+  }
+
+  const changed = variants.filter(({ variant }) => !composed.has(variant));
+  const locked = lockedImages(cache);
+  const works: VariantWork[] = [];
+  try {
+    for (const { variant, folder } of changed) {
+      const prepared = await prepareVariant(open, variant, locked);
+      works.push({ prepared, folder, staging: partialPath(folder) });
+      options.onPlan?.(prepared.plan);
+    }
+    if (works.length > 0) {
+      await open.signer(); // a wrong password is told before anything is written
+      await refuseFullDisk(options.out, works);
+      await writeVariants(open, works, options, composed);
+    }
+  } finally {
+    for (const { prepared } of works) await prepared[Symbol.asyncDispose]();
+  }
+  return variants.map(({ variant }) => composed.get(variant)!);
+}
+
+interface VariantWork {
+  readonly prepared: PreparedVariant;
+  readonly folder: string;
+  /** Beside `folder`, until it is whole. */
+  readonly staging: string;
+}
+
+async function writeVariants(
+  open: OpenProduct,
+  works: readonly VariantWork[],
+  { signal }: ComposeOptions,
+  composed: Map<Variant, ComposedVariant>,
+): Promise<void> {
+  try {
+    const images = await writeImages(open, works, signal);
+    for (const work of works) {
+      signal?.throwIfAborted();
+      const release = await finishRelease(open, work, images.get(work)!, signal);
+      await putInPlace(work);
+      const { variant } = work.prepared;
+      await recordComposed(work.folder, variant, release, open);
+      composed.set(variant, { variant, folder: work.folder, unchanged: false, release });
+    }
+  } finally {
+    for (const { staging } of works) await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Writes the plain images of all variants in one pass over the layers; returns their paths. */
+async function writeImages(
+  open: OpenProduct,
+  works: readonly VariantWork[],
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<VariantWork, RawImageWriter>> {
+  const images = new Map<VariantWork, RawImageWriter>();
+  const step = open.progress.start(
+    'composing',
+    works.reduce((sum, { prepared }) => sum + workload(prepared), 0),
+  );
+  const onBytes = (bytes: number) => step.advance(bytes);
+  try {
+    for (const work of works) {
+      await removeLeftovers(work.folder);
+      await mkdir(work.staging, { recursive: true });
+      const { variant, image } = work.prepared;
+      images.set(work, await openRawImage(join(work.staging, rawImageName(variant)), image));
+    }
+    const frames = [...images].map(async ([{ prepared }, image]) => {
+      await image.writeFrame(onBytes);
+      const { entries } = prepared.socket;
+      if (entries.length === 0) return;
+      await editExt4(image.path, prepared.rootfs.start, entries, { epoch: prepared.variant.epoch });
+    });
+    const contents = pumpContents(consumersOf([...images.values()], works), {
+      onBytes,
+      ...(signal ? { signal } : {}),
+    });
+    const results = await Promise.allSettled([...frames, contents]); // nobody may write to a file that is closed
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    return images;
+  } catch (error) {
+    for (const image of images.values()) await image.abandon();
+    throw error;
+  } finally {
+    step.end();
+  }
+}
+
+/** Who wants which source, over all variants: equal ids are one read. */
+function consumersOf(images: readonly RawImageWriter[], works: readonly VariantWork[]): readonly Consumer[] {
+  const sources = new Map<string, ContentSource>();
+  for (const { prepared } of works) {
+    for (const { plan } of prepared.image.filesystems)
+      for (const source of plan.sources()) sources.set(source.id, source);
+  }
+  return [...sources.values()].map((source) => ({
+    source,
+    writers: images.flatMap((image): readonly ContentWriter[] => image.contentWriters(source)),
+  }));
+}
+
+/** Signs what is in the staging folder and says what it is. */
+async function finishRelease(
+  open: OpenProduct,
+  { prepared, staging }: VariantWork,
+  image: RawImageWriter,
+  signal: AbortSignal | undefined,
+): Promise<Release> {
+  const { variant, plan } = prepared;
+  const files: readonly ReleaseFile[] = await finishRawArtifacts(image, prepared.image, variant, {
+    progress: open.progress,
+    ...(signal ? { signal } : {}),
+  });
+  const release: Release = {
+    kind: 'boxship-release',
+    releaseVersion: 1,
+    development: open.isDevelopment,
+    files,
+    partitions: plan.table.after.partitions.map(({ number, name, start, size, role }) => ({
+      number,
+      ...(name === undefined ? {} : { name }),
+      start,
+      size,
+      role,
+    })),
+    rootfsChanges: plan.rootfs.changes.map(({ path }) => path),
+    variant,
+  };
+  await writeRelease(staging, release, await open.signer());
+  return release;
+}
+
+/** The staging folder takes the place of what was there; a reader sees the old one or the new one. */
+async function putInPlace({ folder, staging }: VariantWork): Promise<void> {
+  const old = partialPath(folder);
+  await rename(folder, old).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await rename(staging, folder);
+  await rm(old, { recursive: true, force: true });
+}
+
+/** What killed runs left beside `folder`: partial folders of processes that are no more. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const pattern = new RegExp(`^\\.${basename(folder).replace(/[.+]/g, '\\$&')}\\.(\\d+)-[0-9a-f]+\\.partial$`);
+  for (const name of await readdir(dirname(folder)).catch(() => [])) {
+    const pid = pattern.exec(name)?.[1];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    await rm(join(dirname(folder), name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Bytes that will be read from the base and from sources: what progress counts. */
+function workload({ image }: PreparedVariant): number {
+  const copied = copiedRanges(image).reduce((sum, { start, end }) => sum + end - start, 0);
+  return copied + image.filesystems.flatMap(({ plan }) => plan.sources()).reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Nothing is written that cannot fit: the images' bytes against what the file system has left. Errors: DISK_FULL. */
+async function refuseFullDisk(out: string, works: readonly VariantWork[]): Promise<void> {
+  await mkdir(out, { recursive: true });
+  const { bavail, bsize } = await statfs(out);
+  const needed = works
+    .flatMap(({ prepared }) => mappedRanges(prepared.image))
+    .reduce((sum, { start, end }) => sum + end - start, 0);
+  const free = bavail * bsize;
+  if (needed <= free) return;
+  throw new UserError(
+    'DISK_FULL',
+    `the images need up to ${formatByteSize(needed)}, ${out} has ${formatByteSize(free)} free`,
+    'Free some room, compose fewer variants at once (--variant), or name another folder with --out.',
+  );
+}

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import type { Cache } from '@boxship/host';
+import { openImageLayer } from '@boxship/image-layers';
+import { UserError, type ContainerImage, type Descriptor, type ImageLayer, type LockedImage } from '@boxship/model';
+import { blobPath, hasBlob, parsePlatform } from '@boxship/oci';
+import { digestOfBytes } from './release.ts';
+
+/** Opens locked images from the cache alone; a layer that several images hold is opened once. */
+export interface LockedImages {
+  /** Errors: NOT_IN_CACHE, WRONG_DIGEST. */
+  open(image: LockedImage): Promise<ContainerImage>;
+}
+
+export function lockedImages(cache: Cache): LockedImages {
+  const layers = new Map<string, Promise<ImageLayer>>();
+  const openLayer = ({ blob, diffId }: LockedImage['layers'][number]) => {
+    const key = `${blob.digest} ${diffId}`;
+    let layer = layers.get(key);
+    if (!layer) {
+      layer = openImageLayer({ blobPath: blobPath(cache, blob.digest), blob, diffId }, cache);
+      layers.set(key, layer);
+    }
+    return layer;
+  };
+  return {
+    async open(image) {
+      const { reference, platform, manifest, config, index } = image;
+      for (const blob of [manifest, config, ...image.layers.map((layer) => layer.blob)]) {
+        if (await hasBlob(cache, blob)) continue;
+        throw new UserError(
+          'NOT_IN_CACHE',
+          `${blob.digest} of ${reference} is not in the cache ${cache.root}`,
+          'Run: boxship lock',
+        );
+      }
+      return {
+        reference,
+        platform: parsePlatform(platform),
+        ...(index ? { index } : {}),
+        manifest,
+        ...(image.manifestSynthesized ? { manifestSynthesized: true } : {}),
+        manifestBytes: await readBlob(cache, manifest),
+        config,
+        configBytes: await readBlob(cache, config),
+        layers: await Promise.all(image.layers.map(openLayer)),
+      };
+    },
+  };
+}
+
+async function readBlob(cache: Cache, { digest }: Descriptor): Promise<Uint8Array> {
+  const path = blobPath(cache, digest);
+  const bytes = await readFile(path);
+  const found = digestOfBytes(bytes);
+  if (found === digest) return bytes;
+  throw new UserError(
+    'WRONG_DIGEST',
+    `${path} has the digest ${found}`,
+    'The cache is damaged: remove this file and run boxship lock.',
+  );
+}

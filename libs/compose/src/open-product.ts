@@ -1,0 +1,123 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { CosignError, isDevelopmentKey, loadPrivateKey, parsePublicKey, type Signer } from 'cosign-node-binding';
+import {
+  checkVersions,
+  readApps,
+  readLock,
+  readProductFile,
+  resolveVariants,
+  type Lock,
+  type Product,
+  type ProductApps,
+} from '@boxship/catalog';
+import type { Cache, Progress } from '@boxship/host';
+import { UserError, type Variant } from '@boxship/model';
+
+export interface OpenProductOptions {
+  readonly cache: Cache;
+  readonly progress: Progress;
+  /** Version of Boxship. */
+  readonly version: string;
+  /** Take other versions of host programs than the lock has; bytes may differ then. */
+  readonly allowToolVersions?: boolean;
+}
+
+/** Which variants; all when absent. */
+export interface Selection {
+  readonly variants?: readonly string[];
+  readonly machines?: readonly string[];
+}
+
+/** A product file with its apps, its lock and its public key, everything checked against each other. */
+export interface OpenProduct extends OpenProductOptions {
+  readonly product: Product;
+  readonly apps: ProductApps;
+  readonly lock: Lock;
+  readonly publicKeyPem: string;
+  readonly isDevelopment: boolean;
+  variants(selection: Selection): readonly Variant[];
+  /** The private key, opened once. Errors: NO_PASSWORD, WRONG_PASSWORD, BAD_KEY, KEY_MISMATCH. */
+  signer(): Promise<Signer>;
+}
+
+/** Errors: those of the product file, its Compose files, its lock; NO_SIGNING_KEY, NO_PUBLIC_KEY, TOOL_VERSION. */
+export async function openProduct(file: string, options: OpenProductOptions): Promise<OpenProduct> {
+  const product = await readProductFile(file);
+  const apps = readApps(product, options.progress);
+  const lock = await readLock(product.file);
+  if (!options.allowToolVersions) await checkVersions(lock.tools);
+  const publicKeyPem = await readPublicKey(product);
+  const key = await cosign(() => parsePublicKey(publicKeyPem));
+  const isDevelopment = isDevelopmentKey(key);
+  let signer: Promise<Signer> | undefined;
+  return {
+    ...options,
+    product,
+    apps,
+    lock,
+    publicKeyPem,
+    isDevelopment,
+    variants: (selection) =>
+      resolveVariants(product, apps, lock, {
+        ...selection,
+        version: options.version,
+        signing: { keyId: key.keyId, development: isDevelopment },
+      }),
+    signer: () => (signer ??= openSigner(product, key.keyId)),
+  };
+}
+
+const KEY_HINT =
+  'Make a pair with "boxship keygen", or name one in boxship.yaml: signing: { key: ./keys/release.key }.';
+
+function keyPath(product: Product, part: 'key' | 'publicKey'): string {
+  if (!product.signing) {
+    throw new UserError('NO_SIGNING_KEY', 'boxship.yaml names no signing key, and nothing unsigned leaves', KEY_HINT);
+  }
+  return resolve(dirname(product.file), product.signing[part]);
+}
+
+async function readKeyFile(path: string, code: string): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    throw new UserError(code, `there is no key ${path}`, KEY_HINT);
+  });
+}
+
+async function readPublicKey(product: Product): Promise<string> {
+  return await readKeyFile(keyPath(product, 'publicKey'), 'NO_PUBLIC_KEY');
+}
+
+async function openSigner(product: Product, keyId: string): Promise<Signer> {
+  const path = keyPath(product, 'key');
+  const variable = product.signing!.passwordEnvironment;
+  const password = process.env[variable];
+  if (password === undefined) {
+    throw new UserError(
+      'NO_PASSWORD',
+      `the environment variable ${variable} with the password of ${path} is not set`,
+      'Set it; to the empty text for a key without a password.',
+    );
+  }
+  const pem = await readKeyFile(path, 'NO_SIGNING_KEY');
+  const signer = await cosign(() => loadPrivateKey(pem, password));
+  if (signer.keyId !== keyId) {
+    throw new UserError(
+      'KEY_MISMATCH',
+      `${path} is the key ${signer.keyId}, its public half in boxship.yaml is ${keyId}`,
+      'Name the two files of one pair under "signing".',
+    );
+  }
+  return signer;
+}
+
+/** The errors of cosign-node-binding as ours: it stands alone and has its own. */
+export async function cosign<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CosignError)) throw error;
+    throw new UserError(error.code, error.message, error.hint);
+  }
+}

@@ -1,0 +1,203 @@
+import {
+  appendPartitions,
+  BOXSHIP_NAMESPACE,
+  findDataEnd,
+  linuxFilesystemType,
+  serializePartitionTable,
+  uuidFrom,
+} from '@boxship/disk';
+import { planWarnings, socketFiles, type SocketFiles } from '@boxship/device-socket';
+import { engines } from '@boxship/engines';
+import { planExt4, type Ext4Plan } from '@boxship/filesystem';
+import { rawFileNames, type RawImagePlan } from '@boxship/formats';
+import {
+  MiB,
+  UserError,
+  alignUp,
+  formatByteSize,
+  formatProblem,
+  pick,
+  type ContainerImage,
+  type Partition,
+  type Tree,
+  type Variant,
+} from '@boxship/model';
+import { directory } from '@boxship/engines';
+import { releaseFolder } from '@boxship/catalog';
+import { budgetOf, storeFull } from './budget.ts';
+import type { LockedImages } from './locked-image.ts';
+import { openBase, type OpenBase } from './open-base.ts';
+import type { OpenProduct } from './open-product.ts';
+import { SOCKET_VERSION } from './store-manifest.ts';
+import { storeTree } from './store-tree.ts';
+import type { PlannedPartition, VariantPlan } from './variant-plan.ts';
+
+/** Alignment of our partitions: the erase block of common eMMC and SD cards. */
+const PARTITION_ALIGNMENT = 4 * MiB;
+
+/** A variant planned to the byte, with what it takes to write it. */
+export interface PreparedVariant extends AsyncDisposable {
+  readonly variant: Variant;
+  readonly plan: VariantPlan;
+  readonly image: RawImagePlan;
+  /** What the rootfs gets; nothing when it has the device socket already. */
+  readonly socket: SocketFiles;
+  readonly rootfs: Partition;
+}
+
+/** Reads the base and every inventory, lays out the disk, and checks that all of it fits. Writes nothing. */
+export async function prepareVariant(
+  open: OpenProduct,
+  variant: Variant,
+  locked: LockedImages,
+): Promise<PreparedVariant> {
+  const machine = open.product.machines.find(({ name }) => name === variant.machine.name)!;
+  const base = await openBase(open, machine, variant);
+  try {
+    const prepared = await layOut(open, variant, locked, base);
+    return { ...prepared, [Symbol.asyncDispose]: () => base.image.close() };
+  } catch (error) {
+    await base.image.close();
+    throw error;
+  }
+}
+
+async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages, base: OpenBase) {
+  const { device, rootfs, facts } = base;
+  const engine = pick('engine', engines, variant.engine.name);
+  const warnings = [...base.image.warnings.map(formatProblem), ...planWarnings(facts).map(formatProblem)];
+  engine.check(facts);
+  const images: ContainerImage[] = [];
+  for (const image of variant.images) images.push(await locked.open(image));
+  const apps = variant.apps.map(({ name }) => {
+    const { app, product } = open.apps.get(name)!;
+    return { app, console: product.console };
+  });
+  const sign = async (digest: Uint8Array) => await (await open.signer()).sign(digest);
+  const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${variant.product}/${variant.machine.name}/${role}`);
+
+  const tree = await storeTree(variant, engine, images, apps, facts, sign);
+  const store = planStore(variant, images, tree, identity);
+  const data = planData(variant, identity);
+  const type = linuxFilesystemType(device.table);
+  const appended = appendPartitions(
+    device.table,
+    device.content.size,
+    [
+      { name: 'boxship-store', type, partitionUuid: identity('store-partition'), size: store.sizeBytes },
+      { name: 'boxship-data', type, partitionUuid: identity('data-partition'), size: data.sizeBytes },
+    ],
+    { alignment: PARTITION_ALIGNMENT, after: await findDataEnd(device.content, device.table) },
+  );
+  const [storePartition, dataPartition] = appended.added as readonly [Partition, Partition];
+  const socket: SocketFiles =
+    facts.socketVersion === undefined
+      ? await socketFiles({
+          facts,
+          product: variant.product,
+          machine: variant.machine.name,
+          storeUuid: identity('store'),
+          dataUuid: identity('data'),
+          tableType: device.table.type,
+          publicKeyPem: open.publicKeyPem,
+          development: variant.signing.development,
+          epoch: variant.epoch,
+        })
+      : { entries: [], listing: [] };
+  if (facts.socketVersion !== undefined && facts.socketVersion < SOCKET_VERSION) {
+    throw new UserError(
+      'SOCKET_TOO_OLD',
+      `the base image has a device socket of version ${facts.socketVersion}; this store needs version ${SOCKET_VERSION}`,
+      'Build the base image with a newer meta-boxship, or use one without a socket.',
+    );
+  }
+
+  const whole = { start: 0, end: Math.min(device.content.size, appended.deviceSize) };
+  const rootfsRange = { start: rootfs.partition.start, end: rootfs.partition.start + rootfs.partition.size };
+  const image: RawImagePlan = {
+    base: device,
+    deviceSize: appended.deviceSize,
+    patches: await serializePartitionTable(appended.table, appended.deviceSize, device.content),
+    stale: appended.stale,
+    filesystems: [
+      { start: storePartition.start, plan: store },
+      { start: dataPartition.start, plan: data },
+    ],
+    baseMapped: device.bmap ? [...device.bmap.ranges, ...(socket.entries.length > 0 ? [rootfsRange] : [])] : [whole],
+  };
+  const role = ({ number }: Partition): PlannedPartition['role'] => {
+    if (number === storePartition.number) return 'store';
+    if (number === dataPartition.number) return 'data';
+    return number === rootfs.partition.number ? 'rootfs' : 'vendor';
+  };
+  const planned = ({ attributes: _attributes, ...partition }: Partition, vendor: boolean): PlannedPartition => ({
+    ...partition,
+    role: vendor && partition.number !== rootfs.partition.number ? 'vendor' : role({ ...partition, attributes: 0n }),
+  });
+  const deviceNodes = countDeviceNodes(images);
+  if (deviceNodes > 0) warnings.push(`the image layers hold ${deviceNodes} device nodes; they are kept`);
+  const plan: VariantPlan = {
+    variant,
+    folder: releaseFolder(variant),
+    files: variant.artifacts.flatMap((artifact) => rawFileNames(variant, artifact)),
+    table: {
+      type: device.table.type,
+      before: { size: device.content.size, partitions: device.table.partitions.map((one) => planned(one, true)) },
+      after: { size: appended.deviceSize, partitions: appended.table.partitions.map((one) => planned(one, false)) },
+    },
+    rootfs: {
+      partition: rootfs.partition.number,
+      changes: socket.listing.map(({ path, why }) => ({ path: `/${path}`, action: 'add', why })),
+    },
+    budget: budgetOf(variant, images, store),
+    warnings,
+  };
+  return { variant, plan, image, socket, rootfs: rootfs.partition };
+}
+
+function planStore(
+  variant: Variant,
+  images: readonly ContainerImage[],
+  tree: Tree,
+  identity: (role: string) => string,
+): Ext4Plan {
+  const { size, reserve } = variant.store;
+  try {
+    const plan = planExt4(tree, {
+      uuid: identity('store'),
+      hashSeed: identity('store-hash-seed'),
+      label: 'boxship-store',
+      epoch: variant.epoch,
+      size: size === 'auto' ? { auto: true, reserveFraction: reserve } : { exact: alignUp(size, MiB) },
+    });
+    const wanted = Math.floor(plan.sizeBytes * reserve);
+    if (plan.freeBytes >= wanted) return plan;
+    throw new UserError(
+      'STORE_FULL',
+      `the store of ${formatByteSize(plan.sizeBytes)} would have ${formatByteSize(plan.freeBytes)} free; ${formatByteSize(wanted)} are to be kept for the device (store.reserve)`,
+    );
+  } catch (error) {
+    throw error instanceof UserError && error.code === 'STORE_FULL' ? storeFull(error, variant, images) : error;
+  }
+}
+
+/** The data partition as shipped: empty but for the folder of the engine's volumes; it grows to the end of any disk. */
+function planData(variant: Variant, identity: (role: string) => string): Ext4Plan {
+  const { epoch } = variant;
+  const tree: Tree = { entries: () => [directory('', 0o755, epoch), directory('volumes', 0o701, epoch)] };
+  return planExt4(tree, {
+    uuid: identity('data'),
+    hashSeed: identity('data-hash-seed'),
+    label: 'boxship-data',
+    epoch,
+    size: { exact: alignUp(variant.dataSize, MiB) },
+    growthFactor: 1024,
+  });
+}
+
+function countDeviceNodes(images: readonly ContainerImage[]): number {
+  const inventories = new Map(images.flatMap(({ layers }) => layers).map((layer) => [layer.diffId, layer.inventory]));
+  let count = 0;
+  for (const inventory of inventories.values()) count += inventory.deviceCount;
+  return count;
+}

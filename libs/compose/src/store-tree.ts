@@ -1,0 +1,48 @@
+import { directory, type Engine } from '@boxship/engines';
+import type { App, ContainerImage, DeviceFacts, Digest, Tree, TreeEntry, Variant } from '@boxship/model';
+import { storeManifest, type SignDigest } from './store-manifest.ts';
+
+export interface AppToStart {
+  readonly app: App;
+  /** Copy what its containers print to the device's console. */
+  readonly console: boolean;
+}
+
+/**
+ * Everything on the store partition: the engine's images, the apps, and what proves them. `sign` is called when the bytes
+ * of the signature are read, not before.
+ */
+export async function storeTree(
+  variant: Variant,
+  engine: Engine,
+  images: readonly ContainerImage[],
+  apps: readonly AppToStart[],
+  facts: DeviceFacts,
+  sign: SignDigest,
+): Promise<Tree> {
+  const { epoch } = variant;
+  const preload = engine.preload(images, { epoch });
+  const imageIds = new Map<string, Digest>(images.map(({ reference, config }) => [reference, config.digest]));
+  const appEntries = new Map<string, TreeEntry>(); // each tree begins with the folder `apps`
+  for (const { app, console } of apps) {
+    for (const entry of engine.start(app, imageIds, facts, { epoch, console }).entries()) {
+      appEntries.set(entry.path, entry);
+    }
+  }
+  const decisive: Tree = {
+    *entries() {
+      yield* appEntries.values();
+      yield* preload.verified.entries();
+    },
+  };
+  const manifest = await storeManifest(variant, decisive, sign);
+  return {
+    *entries() {
+      yield directory('', 0o755, epoch);
+      yield* manifest;
+      yield* appEntries.values();
+      yield* preload.state.entries();
+      yield* preload.layers.entries();
+    },
+  };
+}

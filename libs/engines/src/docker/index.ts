@@ -1,0 +1,16 @@
+import { checkEngineConfig } from '@boxship/device-socket';
+import type { Engine } from '../engine.ts';
+import { dockerUnits } from './start.ts';
+import { dockerStore } from './store.ts';
+
+/** docker with the overlay2 driver, 20.10 to 28. */
+export const docker: Engine = {
+  name: 'docker',
+  preload: dockerStore,
+  start: dockerUnits,
+  mounts: [
+    { from: 'store', source: 'docker', target: '/var/lib/docker' },
+    { from: 'data', source: 'volumes', target: '/var/lib/docker/volumes' },
+  ],
+  check: checkEngineConfig,
+};

@@ -1,0 +1,5 @@
+import type { Engine } from './engine.ts';
+import { docker } from './docker/index.ts';
+
+/** Every container engine that we know. Read it through `pick`. */
+export const engines = { docker } satisfies Record<string, Engine>;
