@@ -29,7 +29,7 @@ export function fit(contents: Contents, size: Ext4Size, needs: GeometryNeeds): P
 }
 
 function fitSmallest(contents: Contents, reserveFraction: number, minimum: number, needs: GeometryNeeds): Placement {
-  let blocks = Math.max(Math.ceil(minimum / BLOCK_SIZE), blocksForInodes(needs.inodes));
+  let blocks = Math.max(Math.ceil(minimum / BLOCK_SIZE), blocksForInodes(needs));
   for (;;) {
     if (blocks > MAX_BLOCKS) {
       throw new UserError('STORE_FULL', `the files need more than ${inBytes(MAX_BLOCKS * BLOCK_SIZE)}`);
@@ -53,10 +53,10 @@ type Attempt = { blocks: number } & ({ missing: number } | { placement: Placemen
 
 /** `blocks` of the result: those of the geometry, which may leave off a last group that is too small. */
 function tryFit(contents: Contents, size: number, needs: GeometryNeeds): Attempt {
-  if (size < blocksForInodes(needs.inodes)) return { blocks: size, missing: blocksForInodes(needs.inodes) - size };
+  if (size < blocksForInodes(needs)) return { blocks: size, missing: blocksForInodes(needs) - size };
   const geometry = chooseGeometry(size, needs);
   const { blocks } = geometry;
-  if (inodeCapacity(geometry) < needs.inodes) return { blocks, missing: 1 };
+  if (inodeCapacity(geometry) < needs.usedInodes + needs.freeInodes) return { blocks, missing: 1 };
   const layout = layOut(geometry);
   if (!layout) return { blocks, missing: 1 };
   return { blocks, ...place(contents, layout) };

@@ -20,7 +20,7 @@ const DESCRIPTORS_PER_BLOCK = BLOCK_SIZE / DESCRIPTOR_SIZE;
 /** `2 ^ s_log_groups_per_flex`: bitmaps and inode tables of 16 groups lie together. */
 export const GROUPS_PER_FLEX = 16;
 
-/** One inode for each 16 KiB of the file system, the `inode_ratio` of mke2fs.conf. */
+/** One free inode for each 16 KiB that files leave free: the `inode_ratio` of mke2fs.conf. */
 const BYTES_PER_INODE = 16384;
 
 /** The resize inode lists reserved descriptor blocks in one block of 32-bit addresses. */
@@ -45,8 +45,11 @@ export interface Geometry {
 }
 
 export interface GeometryNeeds {
-  /** Inodes that must exist, reserved ones included. */
-  readonly inodes: number;
+  /** Inodes in use, reserved ones included, and inodes that at least must be free. */
+  readonly usedInodes: number;
+  readonly freeInodes: number;
+  /** Blocks that files take, as far as it is known. */
+  readonly contentBlocks: number;
   readonly growthFactor: number;
   /** Blocks of the journal; absent: as mke2fs chooses by the size of the file system. */
   readonly journalBlocks?: number;
@@ -56,7 +59,8 @@ export interface GeometryNeeds {
 export function chooseGeometry(blocks: number, needs: GeometryNeeds): Geometry {
   const journalBlocks = needs.journalBlocks ?? defaultJournalBlocks(blocks);
   const groups = Math.ceil(blocks / BLOCKS_PER_GROUP);
-  const inodes = Math.max(needs.inodes, Math.floor((blocks * BLOCK_SIZE) / BYTES_PER_INODE));
+  const freeBytes = Math.max(0, blocks - needs.contentBlocks) * BLOCK_SIZE;
+  const inodes = needs.usedInodes + Math.max(needs.freeInodes, Math.ceil(freeBytes / BYTES_PER_INODE));
   const inodesPerGroup = Math.min(
     MAX_INODES_PER_GROUP,
     Math.ceil(inodes / groups / INODES_PER_BLOCK) * INODES_PER_BLOCK,
@@ -90,8 +94,9 @@ export function nextUsableSize(blocks: number, needs: GeometryNeeds): number {
   }
 }
 
-/** Blocks below which `inodes` inodes cannot exist, however empty they are. */
-export function blocksForInodes(inodes: number): number {
+/** Blocks below which the inodes that are needed cannot exist, however empty they are. */
+export function blocksForInodes({ usedInodes, freeInodes }: GeometryNeeds): number {
+  const inodes = usedInodes + freeInodes;
   const fullGroups = Math.floor((inodes - 1) / MAX_INODES_PER_GROUP);
   return fullGroups * BLOCKS_PER_GROUP + Math.ceil((inodes - fullGroups * MAX_INODES_PER_GROUP) / INODES_PER_BLOCK);
 }

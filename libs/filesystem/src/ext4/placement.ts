@@ -38,6 +38,11 @@ export function gatherContents(table: TreeTable, directories: DirectoryPlan): Co
   return { table, directories, symlinkBlocks, xattrBlocks, xattrUses };
 }
 
+/** Blocks of directories, symlinks, attributes and files; those of extent trees depend on the layout. */
+export function contentBlocks({ table, directories, symlinkBlocks, xattrBlocks }: Contents): number {
+  return directories.blocks.at(-1)! + symlinkBlocks + xattrBlocks.at(-1)! + table.dataBlocks;
+}
+
 /** Where everything starts in file space, in the order in which it lies there. In blocks. */
 export interface Placement {
   readonly layout: Layout;
@@ -64,9 +69,9 @@ export function place(contents: Contents, layout: Layout): PlacementResult {
   const { inodes } = contents.table;
   const resize = geometry.journalBlocks;
   const directories = resize + (geometry.reservedDescriptorBlocks > 0 ? 1 : 0);
-  const symlinks = directories + contents.directories.blocks[contents.directories.blocks.length - 1]!;
+  const symlinks = directories + contents.directories.blocks.at(-1)!;
   const xattrs = symlinks + contents.symlinkBlocks;
-  const data = xattrs + contents.xattrBlocks[contents.xattrBlocks.length - 1]!;
+  const data = xattrs + contents.xattrBlocks.at(-1)!;
   const trees = data + contents.table.dataBlocks;
   if (trees > free.total) return { missing: trees - free.total };
 

@@ -6,7 +6,7 @@ import { planDirectories } from './directory-plan.ts';
 import { fit, type Ext4Size } from './fit.ts';
 import { BLOCK_SIZE, inodeCapacity } from './geometry.ts';
 import { mappedRanges, writeMetadata } from './metadata-writer.ts';
-import { gatherContents } from './placement.ts';
+import { contentBlocks, gatherContents } from './placement.ts';
 import { readTree } from './tree-table.ts';
 import { lastInode, type Volume } from './volume.ts';
 
@@ -24,7 +24,7 @@ export interface Ext4Options {
   readonly growthFactor?: number;
   /** Bytes of the journal; 0 for none. Default: as mke2fs, by the size of the file system. */
   readonly journal?: { readonly size: number };
-  /** Inodes that at least stay free for the device, beside those that come from one for each 16 KiB. Default: 0. */
+  /** Inodes that at least stay free for the device; never fewer than one for each 16 KiB of free space. Default: 0. */
   readonly freeInodes?: number;
 }
 
@@ -74,7 +74,9 @@ export function planExt4(tree: Tree, options: Ext4Options): Ext4Plan {
   const contents = gatherContents(table, planDirectories(table, hashWords));
   const last = lastInode(contents);
   const placement = fit(contents, size, {
-    inodes: last + freeInodes,
+    usedInodes: last,
+    freeInodes,
+    contentBlocks: contentBlocks(contents),
     growthFactor,
     ...(journalBlocks === undefined ? {} : { journalBlocks }),
   });

@@ -286,7 +286,7 @@ function checkName(path: string, name: string): void {
       `${showPath(path)}: its last part has ${name.length} bytes, ext4 keeps at most ${NAME_MAX}`,
     );
   }
-  if (name === '' || name === '.' || name === '..' || name.includes('\0') || !isBytes(name)) {
+  if (path.startsWith('/') || name === '' || name === '.' || name === '..' || name.includes('\0') || !isBytes(name)) {
     throw badTree(path, 'is no path of a file');
   }
 }
