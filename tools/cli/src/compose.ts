@@ -2,7 +2,7 @@ import { dirname, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { composeProduct, openProduct, type ComposedVariant, type OpenProduct } from '@boxship/compose';
 import { UserError, formatByteSize } from '@boxship/model';
-import { isDevelopmentKey } from 'cosign-node-binding';
+import { isDevelopmentKey, type Signer } from 'cosign-node-binding';
 import { defineAction, examples } from './define-action.ts';
 import { askHidden } from './password.ts';
 import { formatPlan } from './plan-report.ts';
@@ -46,26 +46,23 @@ export function addCompose(program: Command): void {
     const allowToolVersions = options.allowToolVersions ?? false;
     const open = await openProduct(session.file, { cache, progress, version, allowToolVersions });
     const development = open.isDevelopment;
-    if (options.release && development) throw developmentKey();
-    await askPassword(open, session);
-    if (options.release && isDevelopmentKey(await open.signer())) throw developmentKey();
-
+    if (options.release && development) throw developmentKey('the signing key is marked as a development key');
     const out = options.out ?? resolve(dirname(open.product.file), 'deploy');
-    const composed = await composeProduct(open, selectionOf(options), {
+    const composed = await composeProduct({ ...open, signer: () => openSigner(open, session) }, selectionOf(options), {
       out,
       verify: options.verify ?? false,
       signal,
       onPlan: (plan) => session.say(`${formatPlan(plan, { verbose: options.verbose ?? false })}\n`),
     });
-    session.result({ variants: composed }, formatComposed(composed));
+    session.result({ variants: composed.map(describe) }, formatComposed(composed));
     if (development) warnOfDevelopmentKey(session);
   });
 }
 
-function developmentKey(): UserError {
+function developmentKey(message: string): UserError {
   return new UserError(
     'DEVELOPMENT_KEY',
-    'the signing key is marked as a development key, and --release was asked for',
+    message,
     'Name the release key in boxship.yaml: signing: { key: … }. boxship keygen makes one.',
   );
 }
@@ -75,11 +72,25 @@ function warnOfDevelopmentKey({ progress }: Session): void {
   progress.warn('key can make images that these devices take for yours. For customers: boxship compose --release');
 }
 
-/** Asks for the key's password where a person sits; the flow reads it from the environment. */
-async function askPassword({ product }: OpenProduct, session: Session): Promise<void> {
-  const variable = product.signing?.passwordEnvironment;
-  if (variable === undefined || process.env[variable] !== undefined || process.stdin.isTTY !== true) return;
-  process.env[variable] = await askHidden(`Password of ${product.signing!.key}: `, session);
+/**
+ * The private key, when something has to be signed: its password is asked for where a person sits. The mark inside the
+ * private key decides, because anybody can take that of the public one away. Errors: DEVELOPMENT_KEY.
+ */
+async function openSigner(open: OpenProduct, session: Session): Promise<Signer> {
+  const { key, passwordEnvironment: variable } = open.product.signing!;
+  if (process.env[variable] === undefined && process.stdin.isTTY === true) {
+    process.env[variable] = await askHidden(`Password of ${key}: `, session);
+  }
+  const signer = await open.signer();
+  if (isDevelopmentKey(signer) && !open.isDevelopment) {
+    throw developmentKey(`${key} is marked as a development key; the mark was taken out of its public half`);
+  }
+  return signer;
+}
+
+/** A composed variant for `--json`; its variant is in `release`. */
+function describe({ variant, folder, unchanged, release }: ComposedVariant): object {
+  return { name: variant.name, machine: variant.machine.name, folder, unchanged, release };
 }
 
 function formatComposed(composed: readonly ComposedVariant[]): string {

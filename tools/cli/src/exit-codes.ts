@@ -1,4 +1,4 @@
-import { UserError } from '@boxship/model';
+import type { UserError } from '@boxship/model';
 
 /** What `boxship` ends with; scripts may rely on it. */
 export const exitCodes = {
@@ -25,7 +25,7 @@ export const exitCodeTable: readonly (readonly [ExitCode, string])[] = [
 ];
 
 /** Problems that mean "too big" rather than "wrong". */
-const DOES_NOT_FIT = new Set(['STORE_FULL']);
+const DOES_NOT_FIT = new Set(['STORE_FULL', 'DISK_FULL']);
 
 /** The exit code of a user's error. */
 export function exitCodeOf(error: UserError): ExitCode {

@@ -20,9 +20,10 @@ function header({ variant, folder, files }: VariantPlan): string {
       short(manifest.digest),
       `${reference}, ${layers.length} ${layers.length === 1 ? 'layer' : 'layers'}`,
     ]),
-    ['output', folder, files.join(', ')],
   ];
-  return `${name} for ${machine.name} (${machine.platform}), engine ${engine.name}\n${indent(columns(rows))}\n`;
+  const output = [`output  ${folder}/`, ...files.map((file) => `        ${file}`)].join('\n');
+  const title = `${name} for ${machine.name} (${machine.platform}), engine ${engine.name}`;
+  return `${title}\n${indent(`${columns(rows)}\n${output}`)}\n`;
 }
 
 function partitions({ table, rootfs }: VariantPlan): string {
@@ -45,7 +46,7 @@ function rootfsChanges({ rootfs }: VariantPlan, verbose: boolean): string {
   if (changes.length === 0)
     return `  rootfs (partition ${partition}): has the device socket already, not one byte changes\n`;
   const replaced = changes.filter(({ action }) => action === 'replace').length;
-  const count = `${changes.length - replaced} added, ${replaced} replaced`;
+  const count = `${changes.length - replaced} files added${replaced > 0 ? `, ${replaced} replaced` : ''}`;
   const list = verbose
     ? `\n${indent(columns(changes.map(({ action, path, why }) => [action, path, why])), 4)}`
     : ' (list them: -v)';
@@ -88,7 +89,7 @@ function budget(
 }
 
 function warnings({ warnings: lines }: VariantPlan): string {
-  return lines.map((line) => `  warning: ${line}\n`).join('');
+  return lines.map((line) => `  warning: ${line.replaceAll('\n', '\n  ')}\n`).join('');
 }
 
 /** Rows without a header. */

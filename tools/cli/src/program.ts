@@ -9,6 +9,7 @@ import { addPlan } from './plan.ts';
 import { addSchema } from './schema.ts';
 import { addVerify } from './verify.ts';
 import { addVersion } from './version.ts';
+import { version } from './version-number.ts';
 
 /** The command line of `boxship`. `quietUsage`: an error of usage is thrown, not printed. */
 export function createProgram({ quietUsage }: { readonly quietUsage: boolean }): Command {
@@ -22,6 +23,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     .option('--cache <folder>', 'where downloads and inventories are kept (default: $BOXSHIP_CACHE, ~/.cache/boxship)')
     .option('--json', 'print one JSON document on standard output, errors too')
     .option('-q, --quiet', 'print nothing but errors')
+    .version(version, '-V, --version', 'print the version number')
     .option('--no-color', 'no colours (so does NO_COLOR in the environment)')
     .configureHelp({ showGlobalOptions: true, helpWidth: 120 })
     .helpCommand('help [command]', 'show the help of a command')

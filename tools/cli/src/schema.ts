@@ -14,7 +14,6 @@ export function addSchema(program: Command): void {
       'then begin boxship.yaml with: # yaml-language-server: $schema=boxship.schema.json',
     ],
   ]);
-  // eslint-disable-next-line @typescript-eslint/require-await
   defineAction(command, async () => {
     process.stdout.write(`${JSON.stringify(productSchema, null, 2)}\n`); // JSON in any case
   });

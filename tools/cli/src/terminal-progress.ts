@@ -16,8 +16,8 @@ export interface ProgressOptions {
 }
 
 const REDRAW_MILLISECONDS = 100;
-/** Steps that end sooner leave no line behind: a folder of small files would flood the screen. */
-const WORTH_A_LINE_MILLISECONDS = 200;
+/** Steps that were not announced and end sooner leave no line behind: many small layers would flood the screen. */
+const WORTH_A_LINE_MILLISECONDS = 500;
 
 /**
  * Bars with rate and time left on a terminal. Elsewhere (CI logs, files) plain lines: one when a long step begins and one
@@ -52,11 +52,12 @@ export function terminalProgress(
   return {
     start(label, total) {
       const bar = createBar(label, total);
+      const announced = !terminal && total !== undefined && total > 0;
       let ended = false;
       if (terminal) {
         bars.push(bar);
         draw();
-      } else if (total !== undefined && total > 0) line(`${label} (${formatByteSize(total)}) ...`);
+      } else if (announced) line(`${label} (${formatByteSize(total)}) ...`);
       return {
         advance(bytes) {
           bar.advance(bytes);
@@ -67,7 +68,7 @@ export function terminalProgress(
           ended = true;
           const index = bars.indexOf(bar);
           if (index >= 0) bars.splice(index, 1);
-          if (bar.isWorthALine()) line(bar.summary());
+          if (announced || bar.milliseconds() >= WORTH_A_LINE_MILLISECONDS) line(bar.summary());
           else if (terminal) draw();
         },
       } satisfies ProgressStep;
@@ -81,7 +82,7 @@ interface Bar {
   advance(bytes: number): void;
   line(columns: number): string;
   summary(): string;
-  isWorthALine(): boolean;
+  milliseconds(): number;
 }
 
 function createBar(label: string, total: number | undefined): Bar {
@@ -109,7 +110,7 @@ function createBar(label: string, total: number | undefined): Bar {
       const amount = done > 0 ? `${formatByteSize(done)} in ${seconds().toFixed(1)} s, ${rate()}` : `${seconds().toFixed(1)} s`; // prettier-ignore
       return `${label}: ${amount}`;
     },
-    isWorthALine: () => done > 0 || Date.now() - began >= WORTH_A_LINE_MILLISECONDS,
+    milliseconds: () => Date.now() - began,
   };
 }
 

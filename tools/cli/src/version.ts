@@ -9,7 +9,6 @@ export function addVersion(program: Command): void {
     .summary('print the version')
     .description('Prints the version of Boxship and of Node.js.');
   examples(command, [['boxship version --json', '{ "boxship": "…", "node": "…" }']]);
-  // eslint-disable-next-line @typescript-eslint/require-await
   defineAction<{ json?: true }>(command, async (_session, { json }) => {
     const document = { boxship: version, node: process.version };
     process.stdout.write(
