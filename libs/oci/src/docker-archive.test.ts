@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openCache, runProgram, type Cache } from '@boxship/host';
 import { digestHex, type Platform } from '@boxship/model';
-import { fetchImage, openLocalImages, writeOciLayout } from './index.ts';
+import { fetchImage, mediaTypes, openLocalImages, writeOciLayout } from './index.ts';
 import { sampleImage, tarHeader, tarOf, type TarMember } from './testing/sample-image.ts';
 import { findSkopeo, skopeo } from './testing/skopeo.ts';
 
@@ -100,6 +101,29 @@ describe('docker archives', () => {
     }
     expect((await fetchFrom('docker-archive:app.tar:@0')).manifest).toEqual(image.manifest);
     await expect(fetchFrom('docker-archive:app.tar:acme/app:2')).rejects.toThrow(/it holds .*acme\/app:1/);
+  });
+
+  it('reads what real dockers saved, and finds the same image in each', async () => {
+    const saved = (name: string) =>
+      `docker-archive:${fileURLToPath(new URL(`testing/docker-save/${name}`, import.meta.url))}`;
+    const old = await fetchFrom(saved('docker-20.10.tar.gz'));
+    const new28 = await fetchFrom(saved('docker-28.5.tar.gz'));
+    const kept = await fetchFrom(saved('docker-28.5-containerd-store.tar.gz'));
+    // docker 28 makes up a manifest, too, from its classic store: ours for docker 20.10 has the same digest
+    expect(old.manifest).toEqual(new28.manifest);
+    expect([old.manifestOrigin, new28.manifestOrigin, kept.manifestOrigin]).toEqual([
+      'synthesized',
+      'synthesized',
+      'source',
+    ]);
+    expect(kept.layers.every(({ blob }) => blob.mediaType === mediaTypes.ociLayerGzip)).toBe(true);
+    for (const image of [old, new28]) {
+      expect(image.config).toEqual(kept.config);
+      expect(image.layers.map(({ diffId }) => diffId)).toEqual(kept.layers.map(({ diffId }) => diffId));
+    }
+    const second = await fetchFrom(saved('docker-28.5.tar.gz'), 'acme/app:2');
+    expect(second.manifest).toEqual((await fetchFrom(saved('docker-20.10.tar.gz'), 'acme/app:2')).manifest);
+    expect(second.manifest).not.toEqual(old.manifest);
   });
 
   it('reads what docker 25 and newer save, as the OCI layout that it is', async () => {

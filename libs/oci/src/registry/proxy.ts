@@ -53,9 +53,8 @@ function isExempt(url: URL, list: string): boolean {
     const [, name, entryPort] = /^(.*?)(?::(\d+))?$/.exec(isIP(entry) === 6 ? `[${entry}]` : entry) ?? [];
     if (entryPort !== undefined && entryPort !== port) return false;
     const domain = (name ?? '').replace(/^\*\./, '.').replace(/^\[|\]$/g, '');
-    return domain.startsWith('.')
-      ? host.endsWith(domain)
-      : host === domain || (isIP(domain) === 0 && host.endsWith(`.${domain}`));
+    if (isIP(host) !== 0) return host === domain;
+    return host.endsWith(domain.startsWith('.') ? domain : `.${domain}`) || host === domain;
   });
 }
 

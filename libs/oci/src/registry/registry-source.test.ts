@@ -82,11 +82,11 @@ describe('registries', () => {
       await logIn(registry.host, auth('user', 'secret'));
       const login = kind === 'none' ? [] : ['--src-creds', 'user:secret'];
       const platform = ['--override-os', 'linux', '--override-arch', 'amd64'];
-      const from = [`docker://${registry.host}/acme/app:1`, `oci:${folder}/copy-${kind}`];
+      const from = [`docker://${registry.host}/acme/app:1`, `dir:${folder}/copy-${kind}`];
       await skopeo(...platform, 'copy', '--src-tls-verify=false', ...login, ...from);
       const fetched = await fetchFrom(registry);
       await expectWhole(fetched);
-      const manifest = await readFile(join(folder, `copy-${kind}/blobs/sha256`, digestHex(fetched.manifest.digest)));
+      const manifest = await readFile(join(folder, `copy-${kind}/manifest.json`));
       expect(Buffer.from(fetched.manifestBytes)).toEqual(manifest);
       await rm(cache.root, { recursive: true });
     }
