@@ -42,6 +42,7 @@ const DAY = 24 * 3600 * 1000;
 function sweep(folder) {
   for (const name of readdirSync(folder)) {
     const age = Date.now() - statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs;
-    if (age > (name.endsWith('.partial') ? DAY : 14 * DAY)) rmSync(join(folder, name), { recursive: true, force: true });
+    if (age > (name.endsWith('.partial') ? DAY : 14 * DAY))
+      rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
