@@ -1,3 +1,2 @@
 export { checkEngineConfig, checkSocketNeeds, planWarnings } from './device-checks.ts';
 export { socketFiles, socketVersion, type SocketFile, type SocketFiles, type SocketOptions } from './socket-files.ts';
-export { readTemplateFolder, type SocketTemplates } from './socket-templates.ts';

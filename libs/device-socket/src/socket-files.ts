@@ -80,7 +80,7 @@ export async function socketFiles(options: SocketOptions): Promise<SocketFiles> 
   const common = { uid: 0, gid: 0, mtime: epoch, mtimeNanoseconds: 0 };
   const hasContainerd = facts.engines.some((engine) => engine.name === 'containerd');
   const entries: TreeEntry[] = [];
-  for (const [template, text] of Object.entries(await loadSocketTemplates())) {
+  for (const [template, text] of Object.entries(loadSocketTemplates())) {
     if (template.endsWith('/var-lib-containerd.mount') && !hasContainerd) continue;
     const content = Handlebars.compile(text, { noEscape: true, strict: true, preventIndent: true })(values);
     const bytes = Buffer.from(content);
