@@ -3,7 +3,7 @@ import nx from '@nx/eslint-plugin';
 import prettier from 'eslint-config-prettier';
 import ts from 'typescript-eslint';
 
-const floors = [0, 1, 2, 3, 4, 5, 6];
+const floors = [0, 1, 2, 3, 4, 5, 6, 7];
 
 export default ts.config(
   { ignores: ['**/dist', '**/out-tsc', '**/node_modules', '.nx', 'templates', 'layers'] },
