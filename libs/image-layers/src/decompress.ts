@@ -73,17 +73,21 @@ async function* gunzip(input: AsyncIterable<Uint8Array>, options: DecompressOpti
   stream.on('error', (error: Error) => settle(badCompression(options.name, 'gzip', error.message)));
   stream.on('close', () => settle());
   const feed = async () => {
+    let given = 0;
     for await (const chunk of input) {
       if (stopped || failure !== undefined) return;
-      if (ended) {
-        // zlib leaves zeros behind the last member alone (tapes have them); anything else it refuses itself
-        if (chunk.some((byte) => byte !== 0)) throw badCompression(options.name, 'gzip', 'trailing garbage');
-        continue;
+      given += chunk.length;
+      if (stream.bytesWritten === given - chunk.length) {
+        await new Promise<void>((resolve) => {
+          taken = resolve;
+          stream.write(chunk, () => resolve());
+        });
+        if (stopped || failure !== undefined) return;
       }
-      await new Promise<void>((resolve) => {
-        taken = resolve;
-        stream.write(chunk, () => resolve());
-      });
+      // zlib takes nothing more behind zeros that follow the last member (tapes have them)
+      const unused = chunk.subarray(Math.max(0, chunk.length - (given - stream.bytesWritten)));
+      if (unused.some((byte) => byte !== 0))
+        throw badCompression(options.name, 'gzip', 'it is followed by something else');
     }
     if (!ended) stream.end();
   };
@@ -138,11 +142,12 @@ async function* unzstd(input: AsyncIterable<Uint8Array>, options: DecompressOpti
     first = false;
     for (let at = 0; at < chunk.length; at += ZSTD_SLICE) {
       // fzstd keeps what it could not use yet, and chunks are reused
-      push(chunk.slice(at, at + ZSTD_SLICE), false);
+      push(new Uint8Array(chunk.subarray(at, at + ZSTD_SLICE)), false);
       yield* blocks;
       blocks.length = 0;
     }
   }
+  if (first) throw badCompression(options.name, 'zstd', 'it is empty');
   push(new Uint8Array(0), true);
   yield* blocks;
 }

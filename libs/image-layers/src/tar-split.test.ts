@@ -120,7 +120,9 @@ describe('tar-split', () => {
     const second = await tarSplitOf(tar);
     expect(second.equals(first)).toBe(true);
     expect(first.subarray(4, 8)).toEqual(Buffer.alloc(4)); // mtime (RFC 1952 2.3.1)
-    expect(digestOf(first)).toMatchInlineSnapshot(`"sha256:58faf00559d2021bea7e13aacaa4d0f963e6dab8491ed32652ec440f1c6b3f86"`);
+    expect(digestOf(first)).toMatchInlineSnapshot(
+      `"sha256:58faf00559d2021bea7e13aacaa4d0f963e6dab8491ed32652ec440f1c6b3f86"`,
+    );
   });
 });
 
