@@ -73,7 +73,6 @@ export function bytesSource(id: string, bytes: Uint8Array): ContentSource {
   return {
     id,
     size: bytes.length,
-    // eslint-disable-next-line @typescript-eslint/require-await
     async *open() {
       if (bytes.length > 0) yield bytes;
     },
