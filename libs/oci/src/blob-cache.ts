@@ -15,12 +15,22 @@ export function blobPath(cache: Cache, digest: Digest): string {
   return cache.path(BLOB_KIND, digestHex(digest));
 }
 
-/** Whether the cache holds the blob in full size; what has another size is damaged and removed. */
+/**
+ * Whether the cache holds the blob in full size; what has another size is damaged and removed.
+ * Errors: SIZE_MISMATCH when the bytes are right, so that it is the descriptor that lies.
+ */
 export async function hasBlob(cache: Cache, blob: Descriptor): Promise<boolean> {
   const file = blobPath(cache, blob.digest);
   const info = await stat(file).catch(() => undefined);
   if (!info) return false;
   if (info.isFile() && info.size === blob.size) return true;
+  if (info.isFile()) {
+    const hash = createHash('sha256');
+    await hashFile(hash, file, () => {});
+    if (`sha256:${hash.digest('hex')}` === blob.digest) {
+      throw sizeMismatch(`blob ${blob.digest}`, blob.size, String(info.size), 'the cache');
+    }
+  }
   await cache.remove(BLOB_KIND, digestHex(blob.digest));
   return false;
 }

@@ -135,6 +135,16 @@ describe('docker archives', () => {
     expect(image.manifestOrigin).toBe('source');
   });
 
+  it('brings in layers of a pinned image whose manifest is in the cache already', async () => {
+    await save(legacyArchive());
+    const image = await fetchFrom('docker-archive:app.tar');
+    await cache.remove('blob', digestHex(image.layers[1]!.blob.digest));
+    const source = await openLocalImages('docker-archive:app.tar', { folder, cache });
+    const pinned = { manifest: image.manifest.digest, origin: image.manifestOrigin };
+    expect(await fetchImage(source, 'acme/app:1', amd64, cache, { pinned })).toEqual(image);
+    await source.close();
+  });
+
   it('reads gzip layers, as crane and bazel store them', async () => {
     const config = configOf(app);
     const zipped = gzipSync(app);

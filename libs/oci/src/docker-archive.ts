@@ -49,7 +49,9 @@ export async function dockerArchiveSource(files: FileSet, wanted?: string): Prom
     for (const [digest, file] of (await image).blobs) blobs.set(digest, file);
     return await image;
   };
-  const blobFile = (digest: Digest): StoredFile => {
+  const findBlob = async (digest: Digest): Promise<StoredFile> => {
+    // a pinned manifest may come from the cache, so nobody has asked for an image yet
+    if (!blobs.has(digest)) for (const item of items) await readImage(item);
     const file = blobs.get(digest);
     if (!file) throw new UserError('BLOB_MISSING', `${files.name} lacks the blob ${digest}`, 'Save the image again.');
     return file;
@@ -67,7 +69,7 @@ export async function dockerArchiveSource(files: FileSet, wanted?: string): Prom
       throw new UserError('IMAGE_NOT_FOUND', `${files.name} holds no image with the digest ${reference.digest}`, 'Was it saved again since the lock was written? Run "boxship lock".'); // prettier-ignore
     },
     async *openBlob(_reference, blob, { offset, signal }) {
-      yield* blobFile(blob.digest).open(offset, signal);
+      yield* (await findBlob(blob.digest)).open(offset, signal);
     },
     close,
     [Symbol.asyncDispose]: close,

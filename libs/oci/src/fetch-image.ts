@@ -73,6 +73,11 @@ export async function fetchImage(
     const configBytes = await readConfig(await fetchBlob(source, asked, config, cache, blobOptions), config, cache);
     const read = parseImageConfig(configBytes, layers.length, `the configuration of ${familiarName(asked)}`);
     const own = checkPlatform(resolved, read, platform, asked, progress);
+    if (resolved.origin === 'synthesized') {
+      progress.note(
+        `${familiarName(asked)}: ${source.name} has no manifest from a registry; ${resolved.manifest.digest} is made up, and the image gets no RepoDigest`,
+      );
+    }
     const paths = await fetchAll(source, asked, layers, cache, onBytes, signal);
     return {
       reference: formatReference(asked.tag === undefined ? asked : withoutDigest(asked)),

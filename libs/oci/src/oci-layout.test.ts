@@ -1,11 +1,12 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openCache, runProgram, type Cache } from '@boxship/host';
+import { openCache, runProgram, silent, type Cache } from '@boxship/host';
 import { digestHex, type Platform } from '@boxship/model';
-import { fetchImage, openLocalImages, parsePlatform, writeOciLayout, type WrittenImage } from './index.ts';
+import { fetchImage, hasBlob, openLocalImages, parsePlatform, writeOciLayout, type WrittenImage } from './index.ts';
 import { sampleImage } from './testing/sample-image.ts';
 import { findSkopeo, skopeo } from './testing/skopeo.ts';
 
@@ -129,6 +130,34 @@ describe('OCI layouts', () => {
     await expect(fetchFrom('oci:img', 'acme/app:1', parsePlatform('linux/arm64'))).rejects.toThrow(
       /it offers linux\/amd64$/m,
     );
+  });
+
+  it('believes the index, and warns, when the configuration names another platform', async () => {
+    const arm = { os: 'linux', architecture: 'arm64' };
+    await writeOciLayout(join(folder, 'img'), [sampleImage('acme/app:1'), sampleImage('acme/app:1', 'one', arm)]);
+    const [{ digest }] = (JSON.parse(await readFile(join(folder, 'img/index.json'), 'utf8')) as { manifests: [{ digest: string }] }).manifests; // prettier-ignore
+    const text = (await readFile(join(folder, 'img/blobs/sha256', digest.slice(7)), 'utf8')).replace('"architecture":"arm64"', '"architecture":"s390x"'); // prettier-ignore
+    const hex = createHash('sha256').update(text).digest('hex');
+    await writeFile(join(folder, 'img/blobs/sha256', hex), text);
+    await editIndex((index) => Object.assign(index.manifests[0]!, { digest: `sha256:${hex}`, size: text.length }));
+    const warnings: string[] = [];
+    const source = await openLocalImages('oci:img', { folder, cache });
+    const progress = { ...silent, warn: (message: string) => warnings.push(message) };
+    const image = await fetchImage(source, 'acme/app:1', parsePlatform('linux/s390x'), cache, { progress });
+    expect(image.platform.architecture).toBe('s390x');
+    expect(warnings).toEqual([
+      expect.stringMatching(/the index says linux\/s390x, the configuration .* says linux\/arm64/),
+    ]);
+  });
+
+  it('keeps a good blob in the cache when a descriptor lies about its size', async () => {
+    const [image] = await writeOciLayout(join(folder, 'img'), [sampleImage('acme/app:1')]);
+    await fetchFrom('oci:img', 'acme/app:1');
+    const { digest, size } = image!.layers[0]!;
+    await expect(hasBlob(cache, { ...image!.layers[0]!, size: size + 1 })).rejects.toMatchObject({
+      code: 'SIZE_MISMATCH',
+    });
+    expect(await cache.has('blob', digestHex(digest))).toBe(true);
   });
 
   it('refuses a layer with wrong bytes, cut short, too long, or not there', async () => {

@@ -72,7 +72,7 @@ export async function fetchToken(
     );
   }
   if (response.status !== 200) {
-    response.body.destroy();
+    response.discard();
     throw failed(
       credentials
         ? `${url.host} refused the credentials for ${registry} from ${credentials.from} (status ${response.status})`

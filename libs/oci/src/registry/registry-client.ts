@@ -69,7 +69,7 @@ export function registryClient(transport: Transport, options: ClientOptions): Re
       const busy = response.status === 429 || [408, 500, 502, 503, 504].includes(response.status);
       const wait = retryAfter(response);
       if (!busy || attempt >= options.attempts || wait > RETRY_AFTER_MAX) return response;
-      response.body.destroy();
+      response.discard();
       await pause(attempt + 1, request.signal, wait * 1000);
     }
   };
@@ -81,8 +81,8 @@ export function registryClient(transport: Transport, options: ClientOptions): Re
     let scheme = schemes.get(endpoint.host);
     if (!scheme) {
       try {
-        const { body } = await transport.send(new URL(`${first}://${endpoint.host}/v2/`), signal ? { signal } : {});
-        body.destroy();
+        const { discard } = await transport.send(new URL(`${first}://${endpoint.host}/v2/`), signal ? { signal } : {});
+        discard();
         scheme = first!;
       } catch (error) {
         signal?.throwIfAborted();
@@ -139,7 +139,7 @@ export function registryClient(transport: Transport, options: ClientOptions): Re
       if (response.status >= 200 && response.status < 300) return response;
       // a token may end at any time, so a refused one is worth one more login
       if (response.status === 401 && tries === 1) {
-        response.body.destroy();
+        response.discard();
         let login = authorizations.get(key) === known ? logins.get(key) : Promise.resolve(authorizations.get(key));
         if (!login) {
           login = logIn(endpoint, repository, response, scheme === 'http', signal).finally(() => logins.delete(key));
@@ -172,7 +172,7 @@ async function sendFollowing(
     const response = await transport.send(url, current);
     const location = response.header('location');
     if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
-    response.body.destroy();
+    response.discard();
     if (!URL.canParse(location, url.href)) throw redirectError(url, 'to something that is no URL');
     const next = new URL(location, url);
     if (!/^https?:$/.test(next.protocol)) throw redirectError(url, `to ${next.protocol}`);

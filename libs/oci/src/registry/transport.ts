@@ -7,6 +7,8 @@ import { trustFor, type TrustOptions } from './trust.ts';
 /** Milliseconds without a connection, an answer or a byte before a try counts as failed. */
 const CONNECT_TIMEOUT = 30_000;
 const SILENCE_TIMEOUT = 60_000;
+/** Bytes that are read for nothing rather than opening another connection, TLS and all. */
+const DISCARD_MAX = 64 * 1024;
 
 export interface HttpRequest {
   readonly method?: 'GET' | 'POST';
@@ -20,8 +22,10 @@ export interface HttpResponse {
   readonly status: number;
   /** A header by its lower-case name. */
   header(name: string): string | undefined;
-  /** Must be read or destroyed. */
+  /** Must be read, destroyed or discarded. */
   readonly body: Readable;
+  /** Throws the body away; the connection is kept when that is cheap. */
+  discard(): void;
 }
 
 /** HTTP as this machine is set up for it: proxies, CAs, client certificates. Redirects are answers like any other. */
@@ -49,6 +53,11 @@ export function openTransport(trust: TrustOptions): Transport {
         status: response.statusCode,
         header: (name) => [response.headers[name] ?? []].flat()[0],
         body: response.body,
+        discard() {
+          const length = Number(response.headers['content-length'] ?? NaN);
+          if (length <= DISCARD_MAX) response.body.resume();
+          else response.body.destroy();
+        },
       };
     },
     async close() {
