@@ -1,4 +1,4 @@
-import { float64Column, uint32Column, type Column } from './column.ts';
+import { uint32Column, type Column } from './column.ts';
 
 /** Bytes of one chunk: 1 MiB. A string of bytes lies in one chunk, never across two. */
 const CHUNK_BITS = 20;
@@ -27,7 +27,7 @@ export class ByteArena {
 
   /** The chunk that holds the string at `address`; the string starts at `within(address)`. */
   chunk(address: number): Uint8Array {
-    return this.#chunks[Math.floor(address / CHUNK)]!;
+    return this.#chunks[address >>> CHUNK_BITS]!;
   }
 
   within(address: number): number {
@@ -42,6 +42,7 @@ export class ByteArena {
   #reserve(length: number): number {
     if ((this.#end & CHUNK_MASK) + length > CHUNK || this.#chunks.length * CHUNK <= this.#end) {
       this.#end = this.#chunks.length * CHUNK;
+      if (this.#end >= 2 ** 32) throw new Error('names, link targets and attributes take more than 4 GiB');
       this.#chunks.push(new Uint8Array(CHUNK));
     }
     const address = this.#end;
@@ -53,7 +54,7 @@ export class ByteArena {
 /** Numbers equal byte strings equally: 0, 1, 2, … in the order in which they first came. */
 export class ByteInterner {
   readonly #arena = new ByteArena();
-  readonly #addresses: Column = float64Column();
+  readonly #addresses: Column = uint32Column();
   readonly #lengths: Column = uint32Column();
   readonly #table = new HashTable((index) => {
     const address = this.#addresses.get(index);
@@ -67,8 +68,9 @@ export class ByteInterner {
 
   intern(bytes: Uint8Array): number {
     const hash = hashBytes(0, bytes, 0, bytes.length);
-    const found = this.#table.find(hash, (index) => equalBytes(this.bytes(index), bytes));
-    if (found >= 0) return found;
+    for (let slot = this.#table.first(hash); this.#table.at(slot) >= 0; slot = this.#table.next(slot)) {
+      if (equalBytes(this.bytes(this.#table.at(slot)), bytes)) return this.#table.at(slot);
+    }
     this.#addresses.push(this.#arena.addBytes(bytes));
     const index = this.#lengths.push(bytes.length);
     this.#table.add(hash, index);
@@ -91,14 +93,18 @@ export class HashTable {
     this.#hashOf = hashOf;
   }
 
-  /** The index with this hash that `matches`, or -1. */
-  find(hash: number, matches: (index: number) => boolean): number {
-    const mask = this.#slots.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const value = this.#slots[slot]!;
-      if (value === 0) return -1;
-      if (matches(value - 1)) return value - 1;
-    }
+  /** First slot where an index with this hash can be, and the one to look at after another; an empty slot ends it. */
+  first(hash: number): number {
+    return hash & (this.#slots.length - 1);
+  }
+
+  next(slot: number): number {
+    return (slot + 1) & (this.#slots.length - 1);
+  }
+
+  /** The index in a slot, or -1. */
+  at(slot: number): number {
+    return this.#slots[slot]! - 1;
   }
 
   add(hash: number, index: number): void {

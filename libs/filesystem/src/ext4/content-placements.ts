@@ -21,9 +21,9 @@ export interface ContentPlacements {
   padding(piece: number): number;
 }
 
-export function placeContents({ inodes, runs, sources }: TreeTable): ContentPlacements {
+export function placeContents({ inodes, runs, sources, sparse }: TreeTable): ContentPlacements {
   const isWhole = (row: number) =>
-    fileType(inodes.mode.get(row)) === S_IFREG && inodes.size.get(row) > 0 && inodes.sparse.get(row) === 0;
+    fileType(inodes.mode.get(row)) === S_IFREG && inodes.size.get(row) > 0 && !sparse.has(row);
   const segmentSource = (segment: number) => inodes.source.get(runs.segmentInode.get(segment));
   const segments = runs.segmentInode.length;
 

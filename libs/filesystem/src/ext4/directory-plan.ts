@@ -28,7 +28,7 @@ export function planDirectories({ names, directories, text }: TreeTable, seed: H
   for (let directory = 0; directory < count; directory++) {
     starts[directory + 1] = starts[directory]! + directories.children.get(directory);
   }
-  const order = new Uint32Array(names.length.length);
+  const order = new Uint32Array(names.count);
   const next = starts.slice(0, count);
   for (let row = 0; row < order.length; row++) order[next[names.directory.get(row)]!++] = row;
 

@@ -49,7 +49,7 @@ export async function writeInodes(volume: Volume, out: WriteBuffer): Promise<Jou
 function inodeEncoder(volume: Volume, bytes: Uint8Array, view: DataView) {
   const { contents, placement, checksumSeed } = volume;
   const { table } = contents;
-  const { inodes, inlineXattrs, text } = table;
+  const { inodes, owners, xattrs, text } = table;
   const cursor = placement.layout.free.cursor();
   const blockCursor = placement.layout.free.cursor();
   const extents = new ExtentList();
@@ -59,7 +59,7 @@ function inodeEncoder(volume: Volume, bytes: Uint8Array, view: DataView) {
 
   const diskBlock = (spaceBlock: number) => blockCursor.locate(spaceBlock);
   const xattrBlock = (row: number): number => {
-    const set = inodes.blockXattrs.get(row) - 1;
+    const set = xattrs.block(inodes.xattrs.get(row));
     if (set < 0) return 0;
     const copy = Math.floor(xattrUses[set]!++ / XATTR_REFCOUNT_MAX);
     return diskBlock(placement.xattrs + contents.xattrBlocks[set]! + copy);
@@ -117,8 +117,8 @@ function inodeEncoder(volume: Volume, bytes: Uint8Array, view: DataView) {
       const attributes = xattrBlock(row);
       encodeInode(view, at, {
         mode,
-        uid: inodes.uid.get(row),
-        gid: inodes.gid.get(row),
+        uid: owners.uid(inodes.owner.get(row)),
+        gid: owners.gid(inodes.owner.get(row)),
         size,
         time: inodes.time.get(row),
         timeExtra: inodes.timeExtra.get(row),
@@ -127,8 +127,8 @@ function inodeEncoder(volume: Volume, bytes: Uint8Array, view: DataView) {
         blocks: blocks + (attributes > 0 ? 1 : 0),
         xattrBlock: attributes,
       });
-      const inline = inodes.inlineXattrs.get(row);
-      if (inline > 0) bytes.set(inlineXattrs.bytes(inline - 1), at + INLINE_XATTRS);
+      const inline = xattrs.inline(inodes.xattrs.get(row));
+      if (inline) bytes.set(inline, at + INLINE_XATTRS);
     },
     journal(at: number): JournalMap {
       const { journalBlocks } = placement.layout.geometry;

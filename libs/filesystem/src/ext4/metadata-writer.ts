@@ -143,7 +143,7 @@ async function writeXattrs({ contents, placement, checksumSeed }: Volume, out: W
   const { xattrBlocks, xattrUses, table } = contents;
   const cursor = placement.layout.free.cursor();
   for (let set = 0; set < xattrUses.length; set++) {
-    const bytes = table.blockXattrs.bytes(set).slice();
+    const bytes = table.xattrs.blockBytes(set).slice();
     let uses = xattrUses[set]!;
     for (let block = xattrBlocks[set]!; block < xattrBlocks[set + 1]!; block++) {
       const diskBlock = cursor.locate(placement.xattrs + block);

@@ -21,15 +21,15 @@ export interface Contents {
 
 /** Numbers the blocks of long symlinks and counts the users of each set of attributes. */
 export function gatherContents(table: TreeTable, directories: DirectoryPlan): Contents {
-  const { inodes, blockXattrs } = table;
-  const xattrUses = new Uint32Array(blockXattrs.count);
+  const { inodes, xattrs } = table;
+  const xattrUses = new Uint32Array(xattrs.blockCount);
   let symlinkBlocks = 0;
   for (let row = 0; row < inodes.mode.length; row++) {
     if (fileType(inodes.mode.get(row)) === S_IFLNK && inodes.size.get(row) > FAST_SYMLINK_MAX) {
       inodes.block.set(row, symlinkBlocks++);
     }
-    const set = inodes.blockXattrs.get(row);
-    if (set > 0) xattrUses[set - 1]!++;
+    const block = xattrs.block(inodes.xattrs.get(row));
+    if (block >= 0) xattrUses[block]!++;
   }
   const xattrBlocks = new Uint32Array(xattrUses.length + 1);
   for (let set = 0; set < xattrUses.length; set++) {
@@ -126,15 +126,15 @@ export function listExtents(
     return 1;
   }
   if (type !== S_IFREG) return 0;
-  const sparse = inodes.sparse.get(row);
-  if (sparse === 0) {
+  const runCount = table.sparse.get(row);
+  if (runCount === undefined) {
     const blocks = Math.ceil(inodes.size.get(row) / BLOCK_SIZE);
     if (blocks > 0) extents.add(cursor, 0, bases.data + inodes.block.get(row), blocks);
     return blocks;
   }
   let blocks = 0;
   const first = inodes.block.get(row);
-  for (let run = first; run < first + sparse - 1; run++) {
+  for (let run = first; run < first + runCount; run++) {
     extents.add(cursor, runs.fileBlock.get(run), bases.data + runs.spaceBlock.get(run), runs.length.get(run));
     blocks += runs.length.get(run);
   }

@@ -1,12 +1,14 @@
 import { UserError, type ContentSource, type Tree, type TreeEntry } from '@boxship/model';
-import { ByteArena, ByteInterner, HashTable, hashBytes, hashText } from './byte-arena.ts';
-import { float64Column, uint16Column, uint32Column, uint8Column } from './column.ts';
+import { ByteArena } from './byte-arena.ts';
+import { Owners, XattrSets } from './shared-attributes.ts';
+import { float64Column, uint16Column, uint32Column } from './column.ts';
 import { BLOCK_SIZE } from './geometry.ts';
 import { fileType, firstModeBits, encodeDevice, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './file-mode.ts';
 import { FileRuns } from './file-runs.ts';
 import { encodeTime } from './inode-time.ts';
+import { NameIndex } from './name-index.ts';
 import { badTree, showPath } from './tree-error.ts';
-import { encodeXattrs, type EncodedXattrs } from './xattr.ts';
+import { encodeXattrs } from './xattr.ts';
 
 /** fs/ext4/ext4.h `EXT4_LINK_MAX` */
 export const LINK_MAX = 65000;
@@ -29,14 +31,15 @@ const LOST_FOUND = 'lost+found';
 export interface TreeTable {
   readonly inodes: InodeColumns;
   readonly directories: DirectoryColumns;
-  readonly names: NameColumns;
+  readonly names: NameIndex;
   /** Names and targets of symlinks. */
   readonly text: ByteArena;
   readonly sources: readonly ContentSource[];
   readonly runs: FileRuns;
-  /** Sets of attributes that lie in inodes, and those that lie in blocks. */
-  readonly inlineXattrs: ByteInterner;
-  readonly blockXattrs: ByteInterner;
+  /** Runs of each sparse file, by the row of its inode. */
+  readonly sparse: ReadonlyMap<number, number>;
+  readonly owners: Owners;
+  readonly xattrs: XattrSets;
   /** Blocks that regular files need. */
   readonly dataBlocks: number;
 }
@@ -45,8 +48,8 @@ function inodeColumns() {
   return {
     /** st_mode: type and permissions. */
     mode: uint16Column(),
-    uid: uint32Column(),
-    gid: uint32Column(),
+    /** Row in `owners`. */
+    owner: uint32Column(),
     time: uint32Column(),
     timeExtra: uint32Column(),
     size: float64Column(),
@@ -57,11 +60,8 @@ function inodeColumns() {
     source: uint32Column(),
     /** File: first block in data space; sparse: row of its first run. Symlink with a block: number of that block. */
     block: uint32Column(),
-    /** Runs of a sparse file + 1; 0 for a file in one piece. */
-    sparse: uint32Column(),
-    /** Row + 1 in `inlineXattrs` and in `blockXattrs`; 0 for none. */
-    inlineXattrs: uint32Column(),
-    blockXattrs: uint32Column(),
+    /** Row in `xattrs`. */
+    xattrs: uint32Column(),
   };
 }
 
@@ -69,13 +69,8 @@ function directoryColumns() {
   return { inode: uint32Column(), parent: uint32Column(), children: uint32Column() };
 }
 
-function nameColumns() {
-  return { directory: uint32Column(), inode: uint32Column(), address: uint32Column(), length: uint8Column() };
-}
-
 export type InodeColumns = ReturnType<typeof inodeColumns>;
 export type DirectoryColumns = ReturnType<typeof directoryColumns>;
-export type NameColumns = ReturnType<typeof nameColumns>;
 
 /**
  * Walks a tree once. Errors: BAD_TREE (parent missing or late, duplicate, bad name or link, content that does not fit),
@@ -84,11 +79,12 @@ export type NameColumns = ReturnType<typeof nameColumns>;
 export function readTree(tree: Tree, epoch: number): TreeTable {
   const inodes = inodeColumns();
   const directories = directoryColumns();
-  const names = nameColumns();
   const otherColumns = Object.values(inodes).filter((column) => column !== inodes.mode);
   const text = new ByteArena();
-  const inlineXattrs = new ByteInterner();
-  const blockXattrs = new ByteInterner();
+  const names = new NameIndex(text);
+  const sparse = new Map<number, number>();
+  const owners = new Owners();
+  const xattrs = new XattrSets();
   const runs = new FileRuns();
   const sources: ContentSource[] = [];
   const sourceRows = new Map<string, number>();
@@ -96,30 +92,6 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
   let lastSourceRow = 0;
   let dataBlocks = 0;
 
-  const nameHash = (row: number) => {
-    const address = names.address.get(row);
-    const start = text.within(address);
-    return hashBytes(names.directory.get(row), text.chunk(address), start, start + names.length.get(row));
-  };
-  const index = new HashTable(nameHash);
-  let soughtDirectory = 0;
-  let soughtName = '';
-  const matches = (row: number) => {
-    if (names.directory.get(row) !== soughtDirectory || names.length.get(row) !== soughtName.length) return false;
-    const address = names.address.get(row);
-    const bytes = text.chunk(address);
-    const start = text.within(address);
-    for (let at = 0; at < soughtName.length; at++) {
-      if (bytes[start + at] !== soughtName.charCodeAt(at)) return false;
-    }
-    return true;
-  };
-  /** Row of a name in a directory, or -1. */
-  const findName = (directory: number, name: string): number => {
-    soughtDirectory = directory;
-    soughtName = name;
-    return index.find(hashText(directory, name), matches);
-  };
   /** Row of the inode at a path, or -1. */
   const findPath = (path: string): number => {
     if (path === '') return ROOT_ROW;
@@ -128,20 +100,15 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
       let to = path.indexOf('/', from);
       if (to < 0) to = path.length;
       if (fileType(inodes.mode.get(inode)) !== S_IFDIR) return -1;
-      const row = findName(inodes.detail.get(inode), path.slice(from, to));
-      if (row < 0) return -1;
-      inode = names.inode.get(row);
+      inode = names.find(inodes.detail.get(inode), path.slice(from, to));
+      if (inode < 0) return -1;
       from = to + 1;
     }
     return inode;
   };
 
-  const addName = (directory: number, name: string, inode: number) => {
-    names.directory.push(directory);
-    names.inode.push(inode);
-    names.address.push(text.addText(name));
-    const row = names.length.push(name.length);
-    index.add(hashText(directory, name), row);
+  const addName = (path: string, directory: number, name: string, inode: number) => {
+    if (!names.add(directory, name, inode)) throw badTree(path, 'comes twice');
     directories.children.add(directory, 1);
   };
   const addInode = (mode: number): number => {
@@ -159,15 +126,13 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
   };
   const setAttributes = (row: number, entry: TreeEntry) => {
     inodes.mode.set(row, firstModeBits(entry.type) | (entry.mode & 0o7777));
-    inodes.uid.set(row, entry.uid);
-    inodes.gid.set(row, entry.gid);
+    inodes.owner.set(row, owners.intern(entry.uid, entry.gid));
     const time = encodeTime(entry.mtime, entry.mtimeNanoseconds);
     inodes.time.set(row, time.seconds);
     inodes.timeExtra.set(row, time.extra);
-    if (!entry.xattrs || entry.xattrs.length === 0) return;
-    const xattrs: EncodedXattrs = encodeXattrs(entry.path, entry.xattrs);
-    inodes.inlineXattrs.set(row, xattrs.inline ? inlineXattrs.intern(xattrs.inline) + 1 : 0);
-    inodes.blockXattrs.set(row, xattrs.block ? blockXattrs.intern(xattrs.block) + 1 : 0);
+    if (entry.xattrs && entry.xattrs.length > 0) {
+      inodes.xattrs.set(row, xattrs.intern(encodeXattrs(entry.path, entry.xattrs)));
+    }
   };
   const setContent = (row: number, entry: TreeEntry) => {
     const { content, size } = entry;
@@ -184,7 +149,7 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
     if ('segments' in content) {
       const first = runs.add(row, entry, content.segments, source, dataBlocks);
       inodes.block.set(row, first.run);
-      inodes.sparse.set(row, first.count + 1);
+      sparse.set(row, first.count);
       dataBlocks += first.blocks;
       return;
     }
@@ -220,7 +185,7 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
   inodes.links.set(ROOT_ROW, 2);
   addInode(S_IFDIR | 0o700);
   addDirectory(LOST_FOUND_ROW, ROOT_ROW);
-  addName(0, LOST_FOUND, LOST_FOUND_ROW);
+  addName(LOST_FOUND, 0, LOST_FOUND, LOST_FOUND_ROW);
   const { seconds, extra } = encodeTime(epoch, 0);
   for (const row of [ROOT_ROW, LOST_FOUND_ROW]) {
     inodes.time.set(row, seconds);
@@ -252,7 +217,6 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
       parent = inodes.detail.get(inode);
     }
     checkName(path, name);
-    if (findName(parent, name) >= 0) throw badTree(path, 'comes twice');
     if (entry.type === 'hardlink') {
       const target = findPath(entry.link ?? '');
       if (target < 0)
@@ -264,19 +228,20 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
           `${showPath(path)}: ${showPath(entry.link ?? '')} has more than ${LINK_MAX} hard links, which is all that ext4 can count`,
         );
       }
-      addName(parent, name, target);
+      addName(path, parent, name, target);
       continue;
     }
     const row = addInode(0);
+    addName(path, parent, name, row);
     setAttributes(row, entry);
-    addName(parent, name, row);
     const type = inodes.mode.get(row) & S_IFMT;
     if (type === S_IFREG) setContent(row, entry);
     else if (type === S_IFDIR) addDirectory(row, parent);
     else if (type === S_IFLNK) setTarget(row, entry);
     else inodes.detail.set(row, encodeDevice(entry));
   }
-  return { inodes, directories, names, text, sources, runs, inlineXattrs, blockXattrs, dataBlocks };
+  names.close();
+  return { inodes, directories, names, text, sources, runs, sparse, owners, xattrs, dataBlocks };
 }
 
 function checkName(path: string, name: string): void {
