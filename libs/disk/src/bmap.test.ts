@@ -50,6 +50,12 @@ describe('digestImage', () => {
     );
   });
 
+  it('hashes an image that is mapped as a whole only once', async () => {
+    const digests = await digestImage(image, [{ start: 0, end: SIZE }]);
+    expect(digests.ranges).toEqual([{ start: 0, end: SIZE, sha256: sha256(await readFile(image)) }]);
+    expect(digests.sha256).toBe(`sha256:${digests.ranges[0]!.sha256}`);
+  });
+
   it('stops when it is told to, and fails when the file is not there', async () => {
     await expect(digestImage(image, MAPPED, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow(
       'enough',

@@ -39,6 +39,8 @@ export async function decompressXz(
         await sink(next.value);
       }
     } catch (error) {
+      // The decoder holds a lock for the whole process: it must be let go when it was the sink that failed.
+      await reader.cancel().catch(() => {});
       throw error instanceof Error && /error code \d/.test(error.message) ? new Damaged(explain(error.message)) : error;
     }
     if (content !== stream.content) {

@@ -58,10 +58,12 @@ export async function digestImage(
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   try {
-    const [[whole], digests] = await Promise.all([
+    const isWhole = blocks.length === 1 && blocks[0]!.start === 0 && blocks[0]!.end === size;
+    const [[whole], parts] = await Promise.all([
       hashRanges(path, [{ start: 0, end: size }], onBytes, either),
-      hashRanges(path, blocks, () => {}, either),
+      isWhole ? undefined : hashRanges(path, blocks, () => {}, either),
     ]);
+    const digests = parts ?? [whole];
     return { sha256: `sha256:${whole!}`, size, ranges: blocks.map((block, i) => ({ ...block, sha256: digests[i]! })) };
   } finally {
     stop.abort(); // when one thread failed, the other has no purpose

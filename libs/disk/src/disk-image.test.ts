@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCache, runProgram, type Cache } from '@boxship/host';
 import { digestHex, MiB, UserError } from '@boxship/model';
-import { decompressFile, openDiskImage, probeCompression, type Compression } from './disk-image.ts';
+import { decompressFile, decompressTo, openDiskImage, probeCompression, type Compression } from './disk-image.ts';
 import { hashFile } from './hash-file.ts';
 import { itNeeds, overwrite } from './test-disks.ts';
 
@@ -145,6 +145,20 @@ for (const [kind, { program }] of Object.entries(KINDS) as [Packed, { program: s
 }
 
 describe('variants of the formats', () => {
+  for (const [kind, { program }] of Object.entries(KINDS) as [Packed, { program: string }][]) {
+    itNeeds(program)(`a full disk while a .${kind} is read is told, and the next file is read`, async () => {
+      const path = await pack(kind);
+      const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+      let taken = 0;
+      const sink = async (bytes: Uint8Array) => {
+        taken += bytes.length;
+        if (taken > MiB) throw full;
+      };
+      await expect(decompressTo(path, kind, sink)).rejects.toBe(full);
+      expect(plain.equals(await unpacked(path, kind))).toBe(true);
+    });
+  }
+
   itNeeds('xz')('xz in many blocks, with CRC32, without checksum, with padding', async () => {
     for (const extra of [['-T2', '--block-size=512KiB'], ['--check=crc32'], ['--check=none']]) {
       expect(plain.equals(await unpacked(await pack('xz', plainPath, extra), 'xz'))).toBe(true);
@@ -190,11 +204,11 @@ describe('variants of the formats', () => {
   itNeeds('bzip2')('bzip2 of zeros, where a block of 900 kB holds 46 MB, does not fill the memory', async () => {
     const zeros = join(folder, 'zeros');
     await writeFile(zeros, '');
-    await truncate(zeros, 128 * MiB);
+    await truncate(zeros, 48 * MiB);
     const path = await pack('bz2', zeros);
     const target = join(folder, 'zeros.out');
     const before = process.memoryUsage().rss;
-    expect(await decompressFile(path, 'bz2', target)).toBe(128 * MiB);
+    expect(await decompressFile(path, 'bz2', target)).toBe(48 * MiB);
     expect(process.memoryUsage().rss - before).toBeLessThan(160 * MiB);
     expect((await stat(target)).blocks).toBe(0);
   });

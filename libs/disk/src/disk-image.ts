@@ -122,7 +122,7 @@ async function sizeOf(path: string): Promise<number> {
 
 /**
  * Decompresses `path` into the new file `target`, sparse and synced. Returns the size of what it holds.
- * Errors: BASE_IMAGE_TRUNCATED, BASE_IMAGE_DAMAGED.
+ * Errors: BASE_IMAGE_TRUNCATED, BASE_IMAGE_DAMAGED; those of the file system as they are.
  */
 export async function decompressFile(
   path: string,
@@ -130,19 +130,29 @@ export async function decompressFile(
   target: string,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<number> {
+  const to = await open(target, 'wx');
+  try {
+    const stream = sparseStream(to);
+    await decompressTo(path, compression, (bytes) => stream.write(bytes), onBytes);
+    return await stream.finish();
+  } finally {
+    await to.close();
+  }
+}
+
+/** Writes what the file holds to `sink`, in order; what `sink` throws is thrown. Errors: as `decompressFile`. */
+export async function decompressTo(
+  path: string,
+  compression: Exclude<Compression, 'none'>,
+  sink: (bytes: Uint8Array) => Promise<void>,
+  onBytes: (bytes: number) => void = () => {},
+): Promise<void> {
   const from = await open(path, 'r');
   try {
     const { size } = await from.stat();
-    const to = await open(target, 'wx');
-    try {
-      const stream = sparseStream(to);
-      await decompressors[compression](from, size, (bytes) => stream.write(bytes), onBytes).catch((error: unknown) => {
-        throw explain(error, path, compression, size);
-      });
-      return await stream.finish();
-    } finally {
-      await to.close();
-    }
+    await decompressors[compression](from, size, sink, onBytes).catch((error: unknown) => {
+      throw explain(error, path, compression, size);
+    });
   } finally {
     await from.close();
   }
@@ -156,11 +166,18 @@ async function decompressGzip(
 ): Promise<void> {
   const input = handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 512 * 1024 });
   input.on('data', (chunk) => onBytes(chunk.length));
+  let failed: { error: unknown } | undefined;
   try {
     await pipeline(input, createGunzip({ chunkSize: 1024 * 1024 }), async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) await sink(chunk);
+      for await (const chunk of chunks) {
+        await sink(chunk).catch((error: unknown) => {
+          failed = { error };
+          throw error;
+        });
+      }
     });
   } catch (error) {
+    if (failed) throw failed.error; // `pipeline` rejects with the AbortError that the sink's failure brought about
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'Z_BUF_ERROR') throw new CutShort('ends within a member');
     if (code === 'Z_DATA_ERROR') throw new Damaged(message);
