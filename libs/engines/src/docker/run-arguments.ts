@@ -1,0 +1,108 @@
+import type { App, Digest, PortMapping, Service, ServiceMount } from '@boxship/model';
+
+/** Arguments of `docker run` (or `docker create`) for a service, in a fixed order, and what must follow a create. */
+export interface ContainerArguments {
+  readonly name: string;
+  /** Options, image and command; without the verb. */
+  readonly create: readonly string[];
+  /** `docker network connect` arguments: networks beyond the first, which `docker run` takes from Docker 25 on only. */
+  readonly connect: readonly (readonly string[])[];
+}
+
+export interface LogPolicy {
+  /** Options for a service that says nothing of logging. */
+  readonly options: readonly string[];
+}
+
+/** Compose's name for the one container of a service. */
+export function containerName(app: App, service: Service): string {
+  return service.containerName ?? `${app.name}-${service.name}-1`;
+}
+
+/**
+ * What `docker run` is given so that the container is the one that Compose would make of `service`; it is run from the
+ * image's id, so that no name needs to be resolved.
+ */
+export function containerArguments(app: App, service: Service, imageId: Digest, log: LogPolicy): ContainerArguments {
+  const name = containerName(app, service);
+  const [first, ...others] = service.networks;
+  const entrypoint = service.entrypoint;
+  const ownLog = service.runOptions.some((option) => option.startsWith('--log-driver='));
+  const create = [
+    '--rm',
+    `--name=${name}`,
+    '--pull=never',
+    // what `docker compose ps` and other tools look for
+    `--label=com.docker.compose.project=${app.name}`,
+    `--label=com.docker.compose.service=${service.name}`,
+    '--label=com.docker.compose.container-number=1',
+    '--label=com.docker.compose.oneoff=False',
+    ...Object.entries(service.labels).map(([key, value]) => `--label=${key}=${value}`),
+    ...(ownLog ? [] : log.options),
+    ...(service.networkMode === undefined ? [] : [`--network=${service.networkMode}`]),
+    ...(first === undefined ? [] : [`--network=${first.name}`, ...aliases(first, service, '--network-alias')]),
+    ...service.ports.map(publish),
+    ...service.mounts.map(mount),
+    ...Object.entries(service.environment).map(([key, value]) => `--env=${key}=${value}`),
+    ...health(service),
+    // the image was chosen for this machine; by its id it is the only one
+    ...service.runOptions.filter((option) => !option.startsWith('--platform=')),
+    ...(entrypoint === undefined ? [] : [`--entrypoint=${entrypoint[0] ?? ''}`]),
+    imageId,
+    ...(entrypoint?.slice(1) ?? []),
+    ...(service.command ?? []),
+  ];
+  const connect = others.map((network) => [...aliases(network, service, '--alias'), network.name, name]);
+  return { name, create, connect };
+}
+
+function aliases(network: Service['networks'][number], service: Service, option: string): readonly string[] {
+  if (['bridge', 'host', 'none'].includes(network.name)) return []; // the engine's own networks have none
+  return [...new Set([service.name, ...network.aliases])].map((alias) => `${option}=${alias}`);
+}
+
+function publish({ hostIp, published, target, protocol }: PortMapping): string {
+  const ip = hostIp?.includes(':') ? `[${hostIp}]` : hostIp;
+  const host = ip === undefined ? (published === undefined ? [] : [published]) : [ip, published ?? ''];
+  return `--publish=${[...host, target].join(':')}/${protocol}`;
+}
+
+/** `--volume` rather than `--mount`: it makes a missing source directory, as Compose's short form does. */
+function mount(item: ServiceMount): string {
+  if (item.type === 'tmpfs') {
+    const options = [
+      ...(item.size === undefined ? [] : [`size=${item.size}`]),
+      ...(item.mode === undefined ? [] : [`mode=${item.mode.toString(8).padStart(4, '0')}`]),
+    ];
+    return `--tmpfs=${item.target}${options.length > 0 ? `:${options.join(',')}` : ''}`;
+  }
+  const options = [
+    ...(item.readOnly ? ['ro'] : []),
+    ...(item.type === 'volume' && item.noCopy ? ['nocopy'] : []),
+    ...(item.type === 'bind' && item.propagation ? [item.propagation] : []),
+  ];
+  return `--volume=${[...(item.source ? [item.source] : []), item.target, ...(item.source && options.length > 0 ? [options.join(',')] : [])].join(':')}`;
+}
+
+function health({ healthcheck }: Service): readonly string[] {
+  if (!healthcheck) return [];
+  if (healthcheck.disable) return ['--no-healthcheck'];
+  const [kind, ...words] = healthcheck.test;
+  // `docker run` has no form without a shell: words are quoted for one
+  const command = kind === 'CMD' ? joinShellWords(words) : words[0];
+  const { interval, timeout, startPeriod, retries } = healthcheck;
+  return [
+    ...(command === undefined ? [] : [`--health-cmd=${command}`]),
+    ...(interval === undefined ? [] : [`--health-interval=${interval}`]),
+    ...(timeout === undefined ? [] : [`--health-timeout=${timeout}`]),
+    ...(startPeriod === undefined ? [] : [`--health-start-period=${startPeriod}`]),
+    ...(retries === undefined ? [] : [`--health-retries=${retries}`]),
+  ];
+}
+
+/** A line that a POSIX shell splits into exactly `words`. */
+export function joinShellWords(words: readonly string[]): string {
+  return words
+    .map((word) => (/^[A-Za-z0-9_\-./:=@%+,]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(' ');
+}

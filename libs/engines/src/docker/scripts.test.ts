@@ -1,0 +1,116 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runProgram } from '@boxship/host';
+
+/* The scripts that the units call on the device, run by this machine's shells with stand-ins for docker and systemctl. */
+
+const SCRIPTS = new URL('../../../../templates/engines/docker/apps/[app]/', import.meta.url).pathname;
+
+async function findShells(): Promise<readonly (readonly string[])[]> {
+  const shells = [['sh']];
+  const busybox = await runProgram('busybox', ['sh', '-c', 'true']).catch(() => undefined);
+  if (busybox) shells.push(['busybox', 'sh']);
+  else if (process.env['CI'] === 'true') throw new Error('busybox is missing');
+  return shells;
+}
+const shells = await findShells();
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'boxship-scripts-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function program(name: string, body: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, `#!/bin/sh\n${body}\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+async function run(shell: readonly string[], script: string, args: readonly string[]) {
+  return await runProgram(shell[0]!, [...shell.slice(1), join(SCRIPTS, script), ...args], {
+    env: { PATH: `${folder}:${process.env['PATH'] ?? ''}` },
+    accept: [0, 1, 2, 9],
+    timeout: 20_000,
+  });
+}
+
+describe.each(shells.map((shell) => [shell.join(' '), shell] as const))('with %s', (name, shell) => {
+  // busybox takes its own sleep rather than the stand-in: with it, only what needs no waiting is tried
+  const canWait = name === 'sh';
+
+  describe('await.sh', () => {
+    /** Each look at the world takes the next line of `world` ("ActiveState ExecMainStatus answer-of-docker"); a 20th fails. */
+    async function wait(condition: string, need: string, world: readonly string[]) {
+      await writeFile(join(folder, 'world'), `${world.join('\n')}\n`);
+      await writeFile(join(folder, 'turn'), '1');
+      const line = `line=$(sed -n "$(cat '${folder}/turn')p" '${folder}/world'); [ -n "$line" ] || line=$(tail -n 1 '${folder}/world'); set -- $line "" ""`;
+      await program('systemctl', `property=$3; ${line}; case $property in ActiveState) echo "ActiveState=$1";; *) echo "ExecMainStatus=$2";; esac`); // prettier-ignore
+      const docker = await program('docker', `[ "$1" = inspect ] && [ "$4" = app-db-1 ] || exit 9; ${line}; [ -n "$3" ] && [ "$3" != gone ] && echo "$3" || exit 1`); // prettier-ignore
+      // time passes: the script is ended when nothing more will happen
+      await program('sleep', `turn=$(cat '${folder}/turn'); [ "$turn" -lt 20 ] || { kill -9 $PPID; exit; }; echo $((turn + 1)) > '${folder}/turn'`); // prettier-ignore
+      const result = await run(shell, 'await.sh', [docker, condition, need, 'app-db-1', 'boxship-app-db.service']).then(
+        ({ code, stdout }) => ({ code: code as number | 'waits', told: stdout.toString() }),
+        (error: Error) => {
+          if (!error.message.includes('SIGKILL')) throw error;
+          return { code: 'waits' as const, told: error.message };
+        },
+      );
+      return { ...result, turns: Number(await readFile(join(folder, 'turn'), 'utf8')) };
+    }
+
+    it.each([
+      ['service_started', 'required', ['active 0 true'], 0, 1],
+      ['service_started', 'required', ['activating 0 gone', 'active 0 false', 'active 0 true'], 0, 3],
+      ['service_started', 'required', ['inactive 0 gone'], 0, 1],
+      ['service_started', 'required', ['failed 3 gone'], 0, 1],
+      ['service_started', 'required', ['failed 125 gone'], 'waits', 20],
+      ['service_started', 'optional', ['failed 125 gone'], 0, 1],
+      ['service_healthy', 'required', ['active 0 starting', 'active 0 unhealthy', 'active 0 healthy'], 0, 3],
+      ['service_healthy', 'required', ['failed 1 gone'], 'waits', 20],
+      ['service_healthy', 'required', ['active 0 none'], 'waits', 20],
+      ['service_healthy', 'optional', ['active 0 starting', 'active 0 unhealthy'], 0, 2],
+      ['service_completed_successfully', 'required', ['activating 0 gone', 'active 0 gone'], 0, 2],
+      ['service_completed_successfully', 'required', ['failed 1 gone', 'failed 1 gone', 'active 0 gone'], 0, 3],
+      ['service_completed_successfully', 'optional', ['failed 1 gone'], 0, 1],
+    ] as const)('%s, %s: %j', async (condition, need, world, code, turns) => {
+      if (!canWait && turns > 1) return;
+      const result = await wait(condition, need, world);
+      expect({ code: result.code, turns: result.turns }).toEqual({ code, turns });
+    });
+
+    it.runIf(canWait)('tells once why it waits', async () => {
+      const { told } = await wait('service_healthy', 'required', [
+        'failed 1 gone',
+        'failed 1 gone',
+        'active 0 healthy',
+      ]);
+      expect(told).toBe('boxship: boxship-app-db.service: is failed; service_healthy is required\n');
+    });
+
+    it('refuses a condition it does not know', async () => {
+      expect((await wait('service_happy', 'required', ['active 0 true'])).code).toBe(2);
+    });
+  });
+
+  describe('ensure.sh', () => {
+    it('makes what is missing, options as they are', async () => {
+      const docker = await program('docker', `case $2 in inspect) exit 1;; esac; for a; do printf '[%s]' "$a"; done`);
+      const { stdout, code } = await run(shell, 'ensure.sh', [docker, 'volume', 'app_data', '--opt=o=a b', "--label=it's"]); // prettier-ignore
+      expect({ code, out: stdout.toString() }).toEqual({ code: 0, out: "[volume][create][--opt=o=a b][--label=it's][app_data]" }); // prettier-ignore
+    });
+
+    it('leaves what is there', async () => {
+      const docker = await program('docker', `[ "$*" = "network inspect app_default" ] || exit 9`);
+      expect((await run(shell, 'ensure.sh', [docker, 'network', 'app_default', '--internal'])).code).toBe(0);
+    });
+
+    it('fails as the engine does', async () => {
+      const docker = await program('docker', 'exit 9');
+      expect((await run(shell, 'ensure.sh', [docker, 'network', 'app_default'])).code).toBe(9);
+    });
+  });
+});

@@ -1,0 +1,273 @@
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { App, DeviceFacts, Digest, Service, Tree } from '@boxship/model';
+import { runProgram } from '@boxship/host';
+import { containerArguments } from './run-arguments.ts';
+import { dockerUnits } from './start.ts';
+
+const GOLDEN = new URL('../../../../test/golden/docker-units/', import.meta.url).pathname;
+const IMAGE = 'docker.io/library/busybox:1.36';
+const IMAGE_ID: Digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+const LOG = { options: [] };
+
+const FACTS: DeviceFacts = {
+  osRelease: {},
+  init: 'systemd',
+  systemdVersion: 252,
+  unitDirectory: '/usr/lib/systemd/system',
+  mergedUsr: true,
+  selinux: false,
+  apparmorParser: true,
+  ostree: false,
+  readOnlyRoot: false,
+  engines: [{ name: 'docker', program: '/usr/bin/dockerd', composePlugin: false, unit: 'docker.service' }],
+  programs: {},
+};
+
+function service(name: string, rest: Partial<Service> = {}): Service {
+  return {
+    name,
+    where: { file: 'compose.yaml' },
+    image: IMAGE,
+    environment: {},
+    ports: [],
+    mounts: [],
+    networks: [{ name: 'gateway_default', aliases: [] }],
+    dependsOn: [],
+    restart: 'no',
+    labels: {},
+    runOptions: [],
+    ...rest,
+  };
+}
+
+const network = (name: string, rest = {}) => ({ name: `gateway_${name}`, external: false, internal: false, driverOptions: {}, ...rest }); // prettier-ignore
+
+/** Every character that a unit, a shell or Compose could take for something else. */
+const NASTY = `a"b'c%n%%d$HOME\${X}$$e\\f;g # h\tTab\nLine\u0001é💡 ; & \`id\` $(id) *`;
+
+const GATEWAY: App = {
+  name: 'gateway',
+  composeFile: 'compose.yaml',
+  composeBytes: Buffer.from('{}'),
+  files: [],
+  networks: [
+    network('back', { internal: true, createOptions: ['--subnet=172.28.0.0/24'] }),
+    network('default'),
+    { ...network('x'), name: 'plant', external: true },
+  ],
+  volumes: [{ name: 'gateway_data', external: false, driverOptions: { type: 'tmpfs', o: 'size=1m,uid=1000' } }],
+  services: [
+    service('app', {
+      containerName: 'the-app',
+      command: ['--say', NASTY, ''],
+      entrypoint: ['/bin/app', '-v'],
+      environment: { EMPTY: '', MESSAGE: NASTY, PATH: '/bin' },
+      labels: { 'org.example.note': '50% "off"' },
+      ports: [
+        { published: '8080', target: '80', protocol: 'tcp' },
+        { hostIp: '::1', published: '9000-9002', target: '9000-9002', protocol: 'udp' },
+        { hostIp: '127.0.0.1', target: '5', protocol: 'tcp' },
+        { target: '6', protocol: 'sctp' },
+      ],
+      mounts: [
+        { type: 'volume', source: 'gateway_data', target: '/data', readOnly: false },
+        { type: 'volume', source: '', target: '/scratch', readOnly: false },
+        {
+          type: 'bind',
+          source: '/run/boxship/store/apps/gateway/files/with space',
+          target: '/etc/app',
+          readOnly: true,
+        },
+        { type: 'bind', source: '/srv', target: '/srv', readOnly: false, propagation: 'rslave' },
+        { type: 'tmpfs', target: '/tmp', size: 1048576, mode: 0o1777 },
+      ],
+      networks: [
+        { name: 'gateway_back', aliases: ['api'] },
+        { name: 'gateway_default', aliases: [] },
+        { name: 'plant', aliases: [] },
+      ],
+      dependsOn: [
+        { service: 'db', condition: 'service_healthy', required: true },
+        { service: 'migrate', condition: 'service_completed_successfully', required: true },
+        { service: 'metrics', condition: 'service_started', required: false },
+      ],
+      restart: 'always',
+      healthcheck: { test: ['CMD', 'curl', '-f', "http://localhost/it's"], interval: '10s', timeout: '1s', startPeriod: '500ms', retries: 3 }, // prettier-ignore
+      runOptions: ['--platform=linux/amd64', '--privileged', '--cap-add=NET_ADMIN', '--stop-timeout=90'],
+    }),
+    service('db', {
+      restart: 'unless-stopped',
+      healthcheck: { test: ['CMD-SHELL', 'pg_isready || exit 1'] },
+      mounts: [{ type: 'volume', source: 'gateway_data', target: '/data', readOnly: true, noCopy: true }],
+    }),
+    service('metrics', {
+      networks: [],
+      networkMode: 'host',
+      restart: 'on-failure',
+      restartMaxAttempts: 3,
+      healthcheck: { test: [], disable: true },
+      runOptions: ['--log-driver=journald', '--log-opt=tag=metrics'],
+    }),
+    service('migrate', { restart: 'on-failure', entrypoint: [], command: ['/bin/migrate'] }),
+    service('shell', { networks: [], networkMode: 'none', runOptions: ['--tty', '--interactive'] }),
+  ],
+};
+
+const HELLO: App = {
+  ...GATEWAY,
+  name: 'hello',
+  networks: [{ ...network('default'), name: 'hello_default' }],
+  volumes: [],
+  services: [service('web', { networks: [{ name: 'hello_default', aliases: [] }], restart: 'always' })],
+};
+
+const IMAGE_IDS = new Map([[IMAGE, IMAGE_ID]]);
+const unitsOf = (app: App, console = false) => dockerUnits(app, IMAGE_IDS, FACTS, { epoch: 1700000000, console });
+
+async function readTree(tree: Tree): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const entry of tree.entries()) {
+    if (entry.type !== 'file') continue;
+    const chunks: Uint8Array[] = [];
+    if (entry.content) for await (const chunk of entry.content.source.open()) chunks.push(Uint8Array.from(chunk));
+    files.set(entry.path, Buffer.concat(chunks).toString());
+  }
+  return files;
+}
+
+/** A visible skip where a tool is missing, and a failure in CI. */
+async function available(program: string): Promise<boolean> {
+  try {
+    await runProgram(program, ['--version']);
+    return true;
+  } catch {
+    if (process.env['CI'] === 'true') throw new Error(`${program} is missing`);
+    return false;
+  }
+}
+
+const SYSTEMD = '/lib/systemd/systemd';
+const hasSystemd = (await available(SYSTEMD)) && (await available('systemd-analyze'));
+const hasDocker = await available('docker');
+
+describe('the units of an app', () => {
+  it.each([
+    ['gateway', GATEWAY, false],
+    ['hello', HELLO, true],
+  ])('are the golden tree: %s', async (name, app, console) => {
+    const files = await readTree(unitsOf(app, console));
+    for (const [path, text] of files) await expect(text).toMatchFileSnapshot(join(GOLDEN, name, path));
+    const golden = await readdir(join(GOLDEN, name), { recursive: true, withFileTypes: true });
+    const names = golden.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    expect(names.sort()).toEqual([...files.keys()].map((path) => join(GOLDEN, name, path)).sort());
+  });
+
+  it('has directories before what they hold, and each path once', () => {
+    const seen = new Set(['.']);
+    for (const { path } of unitsOf(GATEWAY).entries()) {
+      expect(seen).toContain(dirname(path));
+      expect(seen).not.toContain(path);
+      seen.add(path);
+    }
+  });
+
+  it('refuses an image that was not given, and a name that a unit cannot have', () => {
+    expect(() => dockerUnits(HELLO, new Map(), FACTS, { epoch: 0 })).toThrow(/no image id/);
+    expect(() => unitsOf({ ...HELLO, services: [service('a b')] })).toThrow(/name of a unit/);
+  });
+});
+
+describe.skipIf(!hasSystemd)('systemd', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'boxship-units-'));
+    await chmod(folder, 0o755); // systemd's test mode runs as somebody else
+    const stub = '[Service]\nExecStart=/bin/true\n';
+    // the verifier wants every program to be there, and this machine may have no docker
+    await writeFile(join(folder, 'docker'), '#!/bin/sh\n', { mode: 0o755 });
+    await writeFile(join(folder, 'docker.service'), stub);
+    await writeFile(join(folder, 'boxship-verify.service'), stub);
+    await writeFile(join(folder, 'boxship-apps.target'), '[Unit]\nWants=boxship-gateway-app.service\n');
+    for (const [path, text] of await readTree(unitsOf(GATEWAY))) {
+      if (!path.includes('/units/')) continue;
+      await writeFile(join(folder, path.slice(path.lastIndexOf('/') + 1)), text.replaceAll('/usr/bin/docker', join(folder, 'docker'))); // prettier-ignore
+    }
+    await mkdir(join(folder, 'run'));
+    await chmod(join(folder, 'run'), 0o777);
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('has no word of complaint (systemd-analyze verify)', async () => {
+    await writeFile(join(folder, 'boxship-gateway-bad.service'), '[Service]\nExecStart=/bin/echo "a\nRestrat=no\n');
+    const units = (await readdir(folder)).filter((name) => name.startsWith('boxship-gateway'));
+    expect(units).toHaveLength(9);
+    const result = await runProgram('systemd-analyze', ['verify', '--man=no', ...units.map((unit) => join(folder, unit))], { env: { SYSTEMD_UNIT_PATH: `${folder}:` }, accept: [0, 1] }); // prettier-ignore
+    const complaints = `${result.stdout.toString()}${result.stderr}`.split('\n').filter((line) => line.includes('boxship-gateway')); // prettier-ignore
+    expect(complaints.filter((line) => !line.includes('gateway-bad'))).toEqual([]);
+    expect(complaints.length, 'the bad unit is told of').toBeGreaterThan(0);
+    await rm(join(folder, 'boxship-gateway-bad.service'));
+  });
+
+  it('reads every command line as it was meant (systemd --test)', async () => {
+    const test = [SYSTEMD, '--test', '--user', '--unit=boxship-apps.target'];
+    const command = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...test] : test; // prettier-ignore
+    const result = await runProgram(command[0]!, command.slice(1), {
+      env: { XDG_RUNTIME_DIR: join(folder, 'run'), SYSTEMD_UNIT_PATH: `${folder}:`, SYSTEMD_LOG_TARGET: 'console' },
+    });
+    const dump = result.stdout.toString();
+    const lines = (unit: string) => {
+      const from = dump.indexOf(`-> Unit ${unit}:`);
+      expect(from, unit).toBeGreaterThan(0);
+      const part = dump.slice(from, dump.indexOf('-> Unit ', from + 1));
+      return [...part.matchAll(/^\s+Command Line: (.*)$/gm)].map(([, line]) => readDumpedCommand(line!));
+    };
+    const docker = join(folder, 'docker');
+    const app = containerArguments(GATEWAY, GATEWAY.services[0]!, IMAGE_ID, { options: ['--log-driver=local', '--log-opt=max-size=1m', '--log-opt=max-file=2'] }); // prettier-ignore
+    expect(lines('boxship-gateway-app.service')).toEqual([
+      [docker, 'rm', '--force', '--volumes', 'the-app'],
+      ...['db', 'migrate', 'metrics'].map((name) => expect.arrayContaining([`boxship-gateway-${name}.service`])),
+      [docker, 'create', ...app.create],
+      [docker, 'network', 'connect', '--alias=app', 'gateway_default', 'the-app'],
+      [docker, 'network', 'connect', '--alias=app', 'plant', 'the-app'],
+      [docker, 'start', '--attach', 'the-app'],
+      [docker, 'stop', 'the-app'],
+    ]);
+    expect(app.create).toContain(`--env=MESSAGE=${NASTY}`);
+    expect(lines('boxship-gateway-db.service')).toContainEqual(expect.arrayContaining([docker, 'run', '--health-cmd=pg_isready || exit 1'])); // prettier-ignore
+  });
+});
+
+/** The words of a "Command Line" that systemd dumps: quoted where needed, escapes as in C; `$$` is `$` when it is run. */
+function readDumpedCommand(line: string): string[] {
+  const words = line.match(/"(?:\\.|[^"\\])*"|[^\s"]+/g) ?? [];
+  const escapes: Record<string, string> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' };
+  return words.map((word) =>
+    Buffer.from(
+      word
+        .replace(/^"(.*)"$/s, '$1')
+        .replace(
+          /\\(?:([0-7]{3})|x([0-9a-f]{2})|(.))/g,
+          (_, octal?: string, hex?: string, letter?: string) =>
+          octal ? String.fromCharCode(parseInt(octal, 8)) : hex ? String.fromCharCode(parseInt(hex, 16)) : (escapes[letter!] ?? letter!), // prettier-ignore
+        )
+        .replaceAll('$$', '$'),
+    ).toString(),
+  );
+}
+
+describe.skipIf(!hasDocker)('the docker command', () => {
+  it.each(GATEWAY.services.map((item) => [item.name, item] as const))('takes every option of %s', async (_, item) => {
+    const { create } = containerArguments(GATEWAY, item, IMAGE_ID, LOG);
+    // options are parsed before the daemon is asked: the only complaint is that there is none
+    const result = await runProgram('docker', ['--host=unix:///nonexistent/docker.sock', 'create', ...create], { accept: [1, 125, 126] }); // prettier-ignore
+    expect(result.stderr).toMatch(/Cannot connect to the Docker daemon|no such file or directory/);
+  });
+
+  it('complains of an option that it does not know', async () => {
+    const result = await runProgram('docker', ['--host=unix:///nonexistent/docker.sock', 'create', '--publish=1:2:3:4', IMAGE_ID], { accept: [1, 125, 126] }); // prettier-ignore
+    expect(result.stderr).not.toMatch(/Cannot connect/);
+  });
+});
