@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import { copyFile, open, readFile, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
+import { chmod, copyFile, open, readFile, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { digestHex, UserError, type Descriptor, type Digest } from '@boxship/model';
 import { writeFileAtomically, type Cache } from '@boxship/host';
 import { digestMismatch, sha256Digest, sizeMismatch, type ImageSource } from './image-source.ts';
@@ -82,12 +82,22 @@ export async function fetchBlob(
     await utimes(file, now, now).catch(() => {}); // marks use; a read-only cache is fine
     return file;
   }
-  let fetching = inFlight.get(file);
-  if (!fetching) {
-    fetching = bringIn(source, reference, blob, file, options).finally(() => inFlight.delete(file));
-    inFlight.set(file, fetching);
+  for (;;) {
+    const others = inFlight.get(file);
+    if (!others) {
+      const own = bringIn(source, reference, blob, file, options).finally(() => inFlight.delete(file));
+      inFlight.set(file, own);
+      return await own;
+    }
+    try {
+      const path = await others;
+      options.onBytes?.(blob.size);
+      return path;
+    } catch (error) {
+      // another image that shares the blob was stopped; that is no reason to stop this one
+      if ((error as Error).name !== 'AbortError' || options.signal?.aborted) throw error;
+    }
   }
-  return await fetching;
 }
 
 async function bringIn(
@@ -186,6 +196,7 @@ async function receive(
 async function clone(from: string, to: string): Promise<boolean> {
   try {
     await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE);
+    await chmod(to, 0o644); // not the original's mode
     return true;
   } catch {
     await rm(to, { force: true });
@@ -209,13 +220,16 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array, position: numbe
   }
 }
 
-/** What a person can mend about the cache's disk; every other error as it is. */
+/** What a person can mend about the cache's disk or a source's files; every other error as it is. */
 function cacheError(error: unknown, file: string, size: number): unknown {
   const reasons: Readonly<Record<string, string>> = {
     ENOSPC: 'the disk is full', EDQUOT: 'the disk quota is used up', EFBIG: 'files may not be this large',
     EROFS: 'it is read-only', EACCES: 'permission denied', EPERM: 'permission denied',
   }; // prettier-ignore
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { code, syscall, path } = error as NodeJS.ErrnoException;
+  if (syscall === 'open' && path !== undefined && !path.endsWith('.partial')) {
+    return new UserError('IMAGE_UNREADABLE', `${path} cannot be read: ${code}`, 'Look at its owner and permissions.');
+  }
   const isFileCall =
     syscall !== undefined && /^(open|write|mkdir|rename|f?datasync|fsync|ftruncate|fchmod|scandir)$/.test(syscall);
   if (!isFileCall || code === undefined || !Object.hasOwn(reasons, code)) return error;

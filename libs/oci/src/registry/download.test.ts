@@ -77,7 +77,7 @@ describe('downloads', () => {
     await served.expectWhole(await served.fetchFrom(registry));
   });
 
-  it('serves two runs at once on one served.cache, in one process and in two', async () => {
+  it('serves two runs at once on one cache, in one process and in two', async () => {
     const registry = await served.start();
     const caches = [openCache(served.cache.root), openCache(served.cache.root)];
     const source = registrySource({ env: served.env(), backoff: 1 });
@@ -143,6 +143,26 @@ describe('downloads', () => {
     await served.fetchFrom(registry);
     await writeFile(served.cache.path('blob', digestHex(served.bigBlob.digest)), 'short');
     await served.expectWhole(await served.fetchFrom(registry));
+  });
+
+  it('goes on with a shared blob when the image that fetched it first was stopped', async () => {
+    const registry = await served.start();
+    const source = registrySource({ env: served.env(), backoff: 1 });
+    const stop = new AbortController();
+    const name = `${registry.host}/acme/app:1`;
+    let second: ReturnType<typeof fetchImage> | undefined;
+    registry.setFaults((path) => {
+      if (path.endsWith(served.bigBlob.digest) && !second) {
+        second = fetchImage(source, name, amd64, served.cache);
+        setTimeout(() => stop.abort(), 50);
+        return { kind: 'stall' };
+      }
+      return undefined;
+    });
+    const first = fetchImage(source, name, amd64, served.cache, { signal: stop.signal });
+    await expect(first).rejects.toMatchObject({ name: 'AbortError' });
+    await served.expectWhole(await second!);
+    await source.close();
   });
 
   it('stops when it is told to', async () => {

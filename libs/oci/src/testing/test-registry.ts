@@ -25,6 +25,8 @@ export type Fault =
   /** Longer than it should be, and sent without a length. */
   | { readonly kind: 'tooLong' }
   | { readonly kind: 'redirect'; readonly location: string }
+  /** No answer ever comes. */
+  | { readonly kind: 'stall' }
   /** Range headers are taken no notice of. */
   | { readonly kind: 'noRange' };
 
@@ -96,6 +98,7 @@ export async function startTestRegistry(options: TestRegistryOptions = {}): Prom
       response.writeHead(fault.status, fault.headers).end(fault.body);
       return;
     }
+    if (fault?.kind === 'stall') return;
     if (fault?.kind === 'redirect') {
       response.writeHead(307, { location: fault.location }).end();
       return;
