@@ -13,7 +13,7 @@ let folder = '';
 let tar: Buffer = Buffer.alloc(0);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'boxship-decompress-'));
-  tar = await collect(syntheticLayer({ files: 300, fileSize: 10_000 }));
+  tar = await collect(syntheticLayer({ files: 200, fileSize: 10_000 }));
   await writeFile(join(folder, 'tar'), tar);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -70,7 +70,7 @@ describe('gzip', () => {
     await expect(unpack(packed, 'gzip')).rejects.toMatchObject({ code: 'BAD_COMPRESSION' });
   });
   it('bomb: stops as soon as there is more than allowed', async () => {
-    const bomb = gzipSync(Buffer.alloc(256 << 20));
+    const bomb = gzipSync(Buffer.alloc(64 << 20));
     let read = 0;
     const counted = async function* () {
       for await (const piece of pieces(bomb, 4096)) {
@@ -89,14 +89,14 @@ describe('gzip', () => {
 });
 
 describe('zstd', () => {
-  for (const options of [['-1'], ['-3'], ['-19', '--no-check'], ['--long=27', '-3']]) {
+  for (const options of [['-1'], ['-3'], ['-12', '--no-check'], ['--long=27', '-3']]) {
     withZstd(`of the program zstd ${options.join(' ')}`, async () => {
       expect((await unpack(await pack('zstd', ...options), 'zstd')).equals(tar)).toBe(true);
     });
   }
   withZstd('of several frames, with skippable ones between and behind (zstd:chunked)', async () => {
-    await writeFile(join(folder, 'half'), tar.subarray(0, 1_000_000));
-    await writeFile(join(folder, 'rest'), tar.subarray(1_000_000));
+    await writeFile(join(folder, 'half'), tar.subarray(0, 700_000));
+    await writeFile(join(folder, 'rest'), tar.subarray(700_000));
     const frame = async (name: string) => (await runProgram('zstd', ['-c', join(folder, name)])).stdout;
     const skippable = Buffer.concat([Buffer.from([0x50, 0x2a, 0x4d, 0x18, 100, 0, 0, 0]), Buffer.alloc(100, 's')]);
     const whole = Buffer.concat([skippable, await frame('half'), skippable, await frame('rest'), skippable, skippable]);
@@ -114,7 +114,7 @@ describe('zstd', () => {
     });
   });
   withZstd('bomb', async () => {
-    await runProgram('truncate', ['-s', '1G', join(folder, 'zeros')]);
+    await runProgram('truncate', ['-s', '64M', join(folder, 'zeros')]);
     const { stdout } = await runProgram('zstd', ['-c', join(folder, 'zeros')]);
     await expect(unpack(stdout, 'zstd', 1 << 20)).rejects.toMatchObject({ code: 'LAYER_TOO_LARGE' });
   });

@@ -139,7 +139,8 @@ t.fileobj.write(tarfile.TarInfo.create_pax_global_header({'comment': 'y'}))
     let files = 0;
     for (const entry of inventory.entries()) {
       if (entry.type !== 'file') continue;
-      expect(entry.path).toBe(`opt/package-${Math.floor(files / 100)}/module-${files % 100}.js`);
+      const path = `opt/package-${Math.floor(files / 100)}/module-${files % 100}.js`;
+      if (entry.path !== path) expect(entry.path).toBe(path); // a call for each takes seconds
       files++;
     }
     expect(files).toBe(20_000);
