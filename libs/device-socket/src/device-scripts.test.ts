@@ -78,6 +78,8 @@ async function makeDevice(table: 'gpt' | 'mbr' = 'gpt'): Promise<Device> {
   await device.write('lib/store.pem', KEY.publicKey.export({ type: 'spki', format: 'pem' }));
   await device.write('stub-bin/systemctl', `#!/bin/sh\necho "$*" >> ${device.root}/calls\ncase "$*" in *"$FAIL_UNIT"*) [ -z "$FAIL_UNIT" ] ;; esac\n`); // prettier-ignore
   await chmod(join(device.bin, 'systemctl'), 0o755);
+  await device.write('stub-bin/udevadm', '#!/bin/sh\n');
+  await chmod(join(device.bin, 'udevadm'), 0o755);
   return device;
 }
 

@@ -229,6 +229,7 @@ describe.skipIf(!present)('a power cut after any write', () => {
   it.each([512, 4096] as const)('GPT, %d-byte sectors: the kernel finds the table, the next boot finishes', async (sector) => {
     const fresh = await gptDisk(sector);
     await truncate(fresh.file, 64 * MiB);
+    const vendor = (await readTable(fresh)).slice(0, 2);
     let cuts = 0;
     for (let after = 1; ; after += 1) {
       const disk = { ...fresh, file: `${fresh.file}-disk` };
@@ -236,7 +237,7 @@ describe.skipIf(!present)('a power cut after any write', () => {
       const result = await grow(disk, ['dash'], await killingPath(disk, after));
       await expectKernelAccepts(disk);
       const rows = await readTable(disk);
-      expect(rows.slice(0, 2)).toEqual((await readTable(fresh)).slice(0, 2));
+      expect(rows.slice(0, 2)).toEqual(vendor);
       expect(rows[2]!.start).toBe(units(17, sector));
       if (result.code === 0) break;
       cuts += 1;

@@ -12,6 +12,8 @@ export interface DeviceFacts {
   readonly ostree: boolean;
   /** Already holds a boxship socket of this version. */
   readonly socketVersion?: number;
+  /** What that socket expects of a store. */
+  readonly socket?: SocketFacts;
   readonly readOnlyRoot: boolean;
   /** Mount points of the vendor's fstab, absolute; a unit made of fstab wins over one in /usr/lib. */
   readonly mountPoints?: readonly string[];
@@ -20,6 +22,17 @@ export interface DeviceFacts {
   readonly programs: Readonly<Record<string, string>>;
   /** Kernel options that matter to containers, when the rootfs has its config: name without CONFIG_ to y, m, n or a value. */
   readonly kernelConfig?: Readonly<Record<string, string>>;
+}
+
+/** A socket that is in the rootfs already: a store must fit it. */
+export interface SocketFacts {
+  readonly version: number;
+  /** The key that it verifies with. */
+  readonly publicKeyPem: string;
+  /** How it finds the partitions: by name (`gpt`), or by these UUIDs of their filesystems (`mbr`). */
+  readonly tableType: string;
+  readonly storeUuid: string;
+  readonly dataUuid: string;
 }
 
 export interface EngineFacts {

@@ -51,6 +51,8 @@ describe('readDeviceFacts', () => {
       'ostree/repo/config': '',
       'boot/config-6.1.0': 'CONFIG_CGROUPS=y\n# CONFIG_OVERLAY_FS is not set\nCONFIG_VETH=m\nCONFIG_LSM="yama,apparmor"\nCONFIG_FOO=y\n',
       'usr/lib/boxship/socket.json': '{\n  "socketVersion": 3\n}\n',
+      'usr/lib/boxship/socket.env': 'BOXSHIP_TABLE=mbr\nBOXSHIP_STORE_UUID=aa\nBOXSHIP_DATA_UUID=bb\n',
+      'usr/lib/boxship/store.pem': 'key',
     }); // prettier-ignore
     expect(await disk.open(readDeviceFacts)).toMatchObject({
       init: 'systemd',
@@ -60,6 +62,7 @@ describe('readDeviceFacts', () => {
       apparmorParser: true,
       ostree: true,
       socketVersion: 3,
+      socket: { version: 3, publicKeyPem: 'key', tableType: 'mbr', storeUuid: 'aa', dataUuid: 'bb' },
       readOnlyRoot: true,
       mountPoints: ['/', '/var/lib/docker'],
       kernelConfig: { CGROUPS: 'y', OVERLAY_FS: 'n', VETH: 'm', LSM: 'yama,apparmor' },

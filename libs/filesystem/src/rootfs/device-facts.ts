@@ -1,4 +1,4 @@
-import type { DeviceFacts } from '@boxship/model';
+import type { DeviceFacts, SocketFacts } from '@boxship/model';
 import { parseAssignments } from './assignments.ts';
 import { readEngineFacts } from './engine-facts.ts';
 import type { Ext4Reader } from './ext4-reader.ts';
@@ -33,7 +33,7 @@ export async function readDeviceFacts(fs: Ext4Reader): Promise<DeviceFacts> {
   const systemdVersion = await readSystemdVersion(fs, packages);
   const mounts = parseFstab((await fs.readText('etc/fstab')) ?? '');
   const kernelConfig = await readKernelConfig(fs);
-  const socketVersion = await readSocketVersion(fs);
+  const socket = await readSocket(fs);
   return {
     osRelease: parseAssignments(
       (await fs.readText('etc/os-release')) ?? (await fs.readText('usr/lib/os-release')) ?? '',
@@ -45,7 +45,7 @@ export async function readDeviceFacts(fs: Ext4Reader): Promise<DeviceFacts> {
     selinux: (await readSelinuxPolicy(fs)) !== undefined,
     apparmorParser: programs['apparmor_parser'] !== undefined,
     ostree: (await fs.exists('ostree/repo')) || (await fs.exists('sysroot/ostree/repo')),
-    ...(socketVersion === undefined ? {} : { socketVersion }),
+    ...(socket ? { socketVersion: socket.version, socket } : {}),
     readOnlyRoot: mounts.some((mount) => mount.point === '/' && mount.options.includes('ro')),
     mountPoints: mounts.map((mount) => mount.point).filter((point) => point.startsWith('/')),
     engines: await readEngineFacts(fs, (name) => findProgram(fs, name), packages),
@@ -83,10 +83,18 @@ async function readSystemdVersion(fs: Ext4Reader, packages: ReadonlyMap<string, 
   return version ? Number(version) : undefined;
 } // prettier-ignore
 
-async function readSocketVersion(fs: Ext4Reader): Promise<number | undefined> {
+async function readSocket(fs: Ext4Reader): Promise<SocketFacts | undefined> {
   const text = await fs.readText('usr/lib/boxship/socket.json', 65536);
   const version = text && /"socketVersion":\s*(\d+)/.exec(text)?.[1];
-  return version ? Number(version) : undefined;
+  if (!version) return undefined;
+  const env = parseAssignments((await fs.readText('usr/lib/boxship/socket.env', 65536)) ?? '');
+  return {
+    version: Number(version),
+    publicKeyPem: (await fs.readText('usr/lib/boxship/store.pem', 65536)) ?? '',
+    tableType: env['BOXSHIP_TABLE'] ?? '',
+    storeUuid: env['BOXSHIP_STORE_UUID'] ?? '',
+    dataUuid: env['BOXSHIP_DATA_UUID'] ?? '',
+  };
 }
 
 interface FstabMount {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { copyFile, open, readFile } from 'node:fs/promises';
+import { appendFile, copyFile, open, readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { runProgram } from '@boxship/host';
-import type { TreeEntry } from '@boxship/model';
+import { openFileReader, runProgram } from '@boxship/host';
+import { readerSlice, type TreeEntry } from '@boxship/model';
 import { editExt4 } from './edit-ext4.ts';
+import { planExt4Edit } from './edit-plan.ts';
 import { editEntry, makeRootfs, type RootfsFixture } from './rootfs-fixture.ts';
 
 const EPOCH = 1_600_000_000;
@@ -142,6 +143,22 @@ describe('editExt4 refuses, before it writes', () => {
     const before = await sha256(disk.file);
     await expect(editExt4(disk.file, disk.offset, [entry], { epoch: EPOCH })).rejects.toThrow(message);
     expect(await sha256(disk.file)).toBe(before);
+  });
+
+  it('dm-verity, its tree behind the filesystem', async () => {
+    await using disk = await makeRootfs(FILES);
+    await appendFile(disk.file, 'verity\0\0');
+    await expect(editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH })).rejects.toThrow('dm-verity');
+  });
+
+  it('the same things when it is only planned', async () => {
+    await using disk = await makeRootfs(FILES);
+    const before = await sha256(disk.file);
+    await using reader = await openFileReader(disk.file);
+    const rootfs = readerSlice(reader, disk.offset, reader.size - disk.offset);
+    const planned = await planExt4Edit(rootfs, CHANGES, { epoch: EPOCH });
+    expect(await sha256(disk.file)).toBe(before);
+    expect((await editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH })).edits).toEqual(planned);
   });
 
   it('a path that comes twice', async () => {
