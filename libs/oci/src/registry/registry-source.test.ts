@@ -145,11 +145,8 @@ describe('registries', () => {
   });
 
   it('trusts a CA from certs.d, SSL_CERT_FILE or the option, and nothing else', async () => {
-    const [key, cert] = [join(served.folder, 'key.pem'), join(served.folder, 'cert.pem')];
-    await runProgram('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert]); // prettier-ignore
-    const registry = await served.start({
-      tls: { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') },
-    });
+    const { key, cert } = await makeCertificate();
+    const registry = await served.start({ tls: { key, cert: await readFile(cert, 'utf8') } });
     await expect(served.fetchFrom(registry)).rejects.toThrow(
       /certificate of https:\/\/127.0.0.1:\d+ is not trusted[^]*certs.d/,
     );
@@ -163,6 +160,31 @@ describe('registries', () => {
       await rm(served.cache.root, { recursive: true, force: true });
       await served.expectWhole(await served.fetchFrom(registry, options));
     }
+  });
+
+  it('tunnels TLS through a proxy, which gets its own login and nothing of the registry', async () => {
+    const { key, cert } = await makeCertificate();
+    const registry = await served.start({ auth: 'basic', tls: { key, cert: await readFile(cert, 'utf8') } });
+    const [address, port] = registry.host.split(':');
+    await served.logIn(`registry.test:${port}`, auth('user', 'secret'));
+    const seen: string[] = [];
+    const proxy = createServer().on('connect', (request, socket) => {
+      seen.push(`${request.url} ${JSON.stringify(request.headers)}`);
+      const upstream = connect(Number(port), address!, () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        upstream.pipe(socket).pipe(upstream);
+      });
+      for (const end of [upstream, socket]) end.on('error', () => upstream.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const url = `http://me:pass%20word@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const options = { caFiles: [cert], env: served.env({ HTTPS_PROXY: url }) };
+    await served.expectWhole(await served.fetchFrom(registry, options, `registry.test:${port}/acme/app:1`));
+    expect(seen.every((line) => line.startsWith(`registry.test:${port} `))).toBe(true);
+    expect(seen[0]).toContain(Buffer.from('me:pass word').toString('base64'));
+    expect(seen.join()).not.toContain('"authorization"');
+    proxy.closeAllConnections();
+    proxy.close();
   });
 
   it('goes through a proxy, but not to what NO_PROXY names', async () => {
@@ -210,6 +232,15 @@ describe('registries', () => {
     proxy.close();
   });
 });
+
+/** A self-signed certificate for 127.0.0.1 and registry.test: its key as PEM, and the file it lies in. */
+async function makeCertificate(): Promise<{ key: string; cert: string }> {
+  const [key, cert] = [join(served.folder, 'key.pem'), join(served.folder, 'cert.pem')];
+  const names = 'subjectAltName=IP:127.0.0.1,DNS:registry.test';
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=test'];
+  await runProgram('openssl', ['req', '-x509', ...kind, '-addext', names, '-keyout', key, '-out', cert]);
+  return { key: await readFile(key, 'utf8'), cert };
+}
 
 it('closes its servers', async () => {
   const registry = await startTestRegistry();
