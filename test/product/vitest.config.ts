@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// Whole-product tests: real engines and booted machines. One file at a time: an emulated machine wants the whole host.
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['**/*.test.ts'],
+    fileParallelism: false,
+    pool: 'forks',
+    testTimeout: 1_800_000,
+    hookTimeout: 1_800_000,
+  },
+});
