@@ -1,4 +1,6 @@
 export type { LayerBlob } from './blob-reader.ts';
+export { sniffCompression, type LayerCompression } from './compression.ts';
+export { decompress, type DecompressOptions } from './decompress.ts';
 export { openImageLayer, type CachedImageLayer } from './image-layer.ts';
 export { layerContent } from './layer-content.ts';
 export { openInventory, type CachedInventory } from './open-inventory.ts';
