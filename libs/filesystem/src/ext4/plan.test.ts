@@ -284,6 +284,8 @@ describe('a tree that ext4 cannot hold', () => {
     ['segments that overlap', 'BAD_TREE', [sparse(0, 100, 50)]],
     ['a segment beyond the end of the file', 'BAD_TREE', [sparse(0, 100, 450)]],
     ['a device number that is too large', 'BAD_TREE', [other('blockDevice', 'a', { major: 4096, minor: 0 })]],
+    ['an owner beyond 32 bits', 'BAD_TREE', [{ ...file('a'), uid: 2 ** 32 }]],
+    ['a file beyond 16 TiB', 'BAD_TREE', [{ ...file('a'), size: 2 ** 44, content: { source, segments: [] } }]],
     ['an attribute of no namespace', 'BAD_XATTR', [withXattrs(['selinux', 5])]],
     ['an attribute without a name', 'BAD_XATTR', [withXattrs(['user.', 5])]],
     ['an attribute that comes twice', 'BAD_XATTR', [withXattrs(['user.a', 5], ['user.a', 6])]],

@@ -21,6 +21,9 @@ const SYMLINK_MAX = BLOCK_SIZE - 1;
 
 const NAME_MAX = 255;
 
+/** Blocks of a file have 32-bit numbers. */
+const FILE_MAX = (2 ** 32 - 1) * BLOCK_SIZE;
+
 /** Row of `inodes` that is the root directory, and that of lost+found (inode 11, made when the tree has none). */
 export const ROOT_ROW = 0;
 export const LOST_FOUND_ROW = 1;
@@ -125,6 +128,9 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
     inodes.links.add(directories.inode.get(parent), 1);
   };
   const setAttributes = (row: number, entry: TreeEntry) => {
+    if (!isOwner(entry.uid) || !isOwner(entry.gid)) {
+      throw badTree(entry.path, `its owner ${entry.uid}:${entry.gid} does not fit into 32 bits`);
+    }
     inodes.mode.set(row, firstModeBits(entry.type) | (entry.mode & 0o7777));
     inodes.owner.set(row, owners.intern(entry.uid, entry.gid));
     const time = encodeTime(entry.mtime, entry.mtimeNanoseconds);
@@ -136,6 +142,9 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
   };
   const setContent = (row: number, entry: TreeEntry) => {
     const { content, size } = entry;
+    if (!(size >= 0 && size <= FILE_MAX)) {
+      throw badTree(entry.path, `a file of ${size} bytes, ext4 keeps at most ${FILE_MAX}`);
+    }
     inodes.size.set(row, size);
     if (size === 0) return;
     if (!content) throw badTree(entry.path, `a file of ${size} bytes without content`);
@@ -254,6 +263,10 @@ function checkName(path: string, name: string): void {
   if (path.startsWith('/') || name === '' || name === '.' || name === '..' || name.includes('\0') || !isBytes(name)) {
     throw badTree(path, 'is no path of a file');
   }
+}
+
+function isOwner(id: number): boolean {
+  return id >= 0 && id < 2 ** 32;
 }
 
 function isBytes(text: string): boolean {
