@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runProgram, withScratch } from '@boxship/host';
+import { programPath, runProgram, withScratch } from '@boxship/host';
 import { describe, expect, it, vi } from 'vitest';
 import { bootImage } from './boot-image.ts';
 import { startMachine, type MachineOptions } from './machine.ts';
@@ -62,7 +63,15 @@ async function tiny(folder: string, greeting = 'tiny is up\n> '): Promise<Machin
   return { image, firmware: 'direct', bootFiles: { kernel, commandLine: '' }, memory: 64 << 20, acceleration: 'tcg' };
 }
 
-describe('a machine', () => {
+const lacking = ['qemu-system-x86_64', 'qemu-img'].filter(
+  (program) =>
+    !programPath()
+      .split(':')
+      .some((folder) => existsSync(join(folder, program))),
+);
+if (lacking.length > 0 && process.env['CI'] === 'true') throw new Error(`missing: ${lacking.join(', ')}`);
+
+describe.skipIf(lacking.length > 0)(`a machine${lacking.length > 0 ? ` (missing: ${lacking.join(', ')})` : ''}`, () => {
   it('boots to a line, and the image stays as it is', async () => {
     await withScratch(async (folder) => {
       const options = await tiny(folder);
