@@ -51,8 +51,8 @@ const NASTY = `a"b'c%n%%d$HOME\${X}$$e\\f;g # h\tTab\nLine\u0001é💡 ; & \`id\
 const GATEWAY: App = {
   name: 'gateway',
   composeFile: 'compose.yaml',
-  composeBytes: Buffer.from('{}'),
-  files: [],
+  composeBytes: Buffer.from('name: gateway\n'),
+  files: [{ path: 'files/with space/café.conf', mode: 0o644, bytes: Buffer.from('a = 1\n') }],
   networks: [
     network('back', { internal: true, createOptions: ['--subnet=172.28.0.0/24'] }),
     network('default'),
@@ -119,6 +119,7 @@ const GATEWAY: App = {
 const HELLO: App = {
   ...GATEWAY,
   name: 'hello',
+  files: [],
   networks: [{ ...network('default'), name: 'hello_default' }],
   volumes: [],
   services: [service('web', { networks: [{ name: 'hello_default', aliases: [] }], restart: 'always' })],
@@ -133,7 +134,7 @@ async function readTree(tree: Tree): Promise<Map<string, string>> {
     if (entry.type !== 'file') continue;
     const chunks: Uint8Array[] = [];
     if (entry.content) for await (const chunk of entry.content.source.open()) chunks.push(Uint8Array.from(chunk));
-    files.set(entry.path, Buffer.concat(chunks).toString());
+    files.set(Buffer.from(entry.path, 'latin1').toString(), Buffer.concat(chunks).toString());
   }
   return files;
 }

@@ -1,5 +1,5 @@
 import type { App, DeviceFacts, Digest, Service, Tree, TreeEntry } from '@boxship/model';
-import { treeOf } from '../app-files.ts';
+import { appFileEntries, treeOf } from '../app-files.ts';
 import { generatedFile } from '../entries.ts';
 import { loadTemplate } from '../template-files.ts';
 import { renderTemplate } from '../templates.ts';
@@ -22,8 +22,8 @@ const TEMPLATES = 'engines/docker/apps/[app]';
 const STOP_SECONDS = 10;
 
 /**
- * systemd units that start an app through the docker command, below `apps/<app>/units/` of the store partition, and the
- * scripts they use. A service's unit says `WantedBy=boxship-apps.target`; networks and volumes are pulled in. The units run from images in the engine's store only
+ * What starts an app through the docker command, below `apps/<app>/` of the store partition: systemd units in `units/`, the
+ * scripts they use, the app's own files and its Compose file. A service's unit says `WantedBy=boxship-apps.target`; networks and volumes are pulled in. The units run from images in the engine's store only
  * (`--pull=never`); `imageIds` gives the digest of the image configuration for each reference of the app.
  */
 export function dockerUnits(
@@ -63,7 +63,7 @@ export function dockerUnits(
   for (const script of ['await.sh', 'ensure.sh']) {
     entries.push(generatedFile(`${folder}/${script}`, loadTemplate(`${TEMPLATES}/${script}`), 0o755, epoch));
   }
-  return treeOf(entries, epoch);
+  return treeOf([...entries, ...appFileEntries(app, epoch)], epoch);
 }
 
 interface Device {
