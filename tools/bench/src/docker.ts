@@ -1,0 +1,68 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { runProgram, startProgram } from '@boxship/host';
+import { measure, type Measured } from './measure.ts';
+
+/** What today's tools do: `docker load` of every image into an empty data root of a private dockerd, then `tar` of it. */
+export async function loadAndPack(references: readonly string[], folder: string): Promise<Measured> {
+  const root = join(folder, 'docker');
+  const socket = `unix://${root}/docker.sock`;
+  rmSync(root, { recursive: true, force: true });
+  mkdirSync(join(root, 'data'), { recursive: true });
+  for (const reference of references) {
+    const name = reference.split('/').at(-1)!.split(':')[0]!;
+    const layout = join(folder, 'images', name);
+    await runProgram('skopeo', [
+      'copy',
+      '--insecure-policy',
+      `oci:${layout}`,
+      `docker-archive:${root}/${name}.tar:${reference}`,
+    ]);
+  }
+  const daemon = await startProgram('dockerd', [
+    ...['--data-root', join(root, 'data'), '--exec-root', join(root, 'exec'), '--pidfile', join(root, 'pid')],
+    ...['-H', socket, '--iptables=false', '--ip6tables=false', '--bridge=none', '--storage-driver=overlay2'],
+  ]);
+  try {
+    const docker = ['-H', socket];
+    await waitFor(() => runProgram('docker', [...docker, 'version']));
+    let seconds = 0;
+    let peakBytes = 0;
+    const timed = async (program: string, args: string[]) => {
+      const part = await measure(program, args);
+      seconds += part.seconds;
+      peakBytes = Math.max(peakBytes, part.peakBytes);
+    };
+    for (const reference of references) {
+      const name = reference.split('/').at(-1)!.split(':')[0]!;
+      await timed('docker', [...docker, 'load', '-q', '-i', join(root, `${name}.tar`)]);
+    }
+    await timed('tar', [
+      '-C',
+      join(root, 'data'),
+      '--xattrs',
+      '--xattrs-include=*',
+      '-cf',
+      join(root, 'store.tar'),
+      'image',
+      'overlay2',
+    ]);
+    await timed('sync', ['-f', join(root, 'store.tar')]);
+    return { seconds, peakBytes, output: '' };
+  } finally {
+    await daemon.stop();
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+async function waitFor(ready: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await ready();
+      return;
+    } catch (error) {
+      if (attempt >= 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
