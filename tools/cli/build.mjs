@@ -1,12 +1,14 @@
-// Builds dist/boxship.mjs: one executable file with its templates, recipes and WASM inside.
+// Builds boxship.mjs: one executable file with its templates, recipes and WASM inside, and the JSON Schema of the product
+// file beside it. `node build.mjs [FOLDER]`; the folder is dist/ by default.
 import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const outfile = join(root, 'dist/boxship.mjs');
+const folder = resolve(process.argv[2] ?? join(root, 'dist'));
+const outfile = join(folder, 'boxship.mjs');
 
 /** The files that Boxship reads at run time, by their path from the root. */
 function assetFiles() {
@@ -52,6 +54,6 @@ await build({
 });
 chmodSync(outfile, 0o755);
 writeFileSync(
-  join(root, 'dist/boxship.schema.json'),
+  join(folder, 'boxship.schema.json'),
   readFileSync(join(root, 'libs/catalog/src/product-schema.json'), 'utf8'),
 );

@@ -29,19 +29,26 @@ export async function newPassword(session: Session): Promise<string> {
 /** One line from the terminal, not echoed. */
 export async function askHidden(question: string, session: Session): Promise<string> {
   const { stdin, stderr } = process;
+  stdin.setRawMode(true); // before the question, so that nothing of the answer is echoed
   stderr.write(question);
-  stdin.setRawMode(true);
-  stdin.resume();
   try {
     return await new Promise<string>((resolve, reject) => {
       let typed = '';
       const done = (finish: () => void) => {
         stdin.off('data', read);
+        stdin.pause(); // else what is put back is lost
         finish();
       };
       const read = (chunk: Buffer) => {
-        for (const character of chunk.toString('utf8')) {
-          if (character === '\r' || character === '\n' || character === '\u0004') return done(() => resolve(typed));
+        const characters = [...chunk.toString('utf8')];
+        for (const [index, character] of characters.entries()) {
+          if (character === '\r' || character === '\n' || character === '\u0004') {
+            const rest = characters.slice(index + 1).join('');
+            return done(() => {
+              if (rest !== '') stdin.unshift(Buffer.from(rest)); // pasted ahead: for the next question
+              resolve(typed);
+            });
+          }
           if (character === '\u0003') {
             session.interrupt();
             return done(() => reject(new Error('interrupted')));
@@ -51,10 +58,10 @@ export async function askHidden(question: string, session: Session): Promise<str
         }
       };
       stdin.on('data', read);
+      stdin.resume();
     });
   } finally {
     stdin.setRawMode(false);
-    stdin.pause();
     stderr.write('\n');
   }
 }

@@ -46,7 +46,7 @@ function rootfsChanges({ rootfs }: VariantPlan, verbose: boolean): string {
   if (changes.length === 0)
     return `  rootfs (partition ${partition}): has the device socket already, not one byte changes\n`;
   const replaced = changes.filter(({ action }) => action === 'replace').length;
-  const count = `${changes.length - replaced} files added${replaced > 0 ? `, ${replaced} replaced` : ''}`;
+  const count = `files added: ${changes.length - replaced}, replaced: ${replaced}`;
   const list = verbose
     ? `\n${indent(columns(changes.map(({ action, path, why }) => [action, path, why])), 4)}`
     : ' (list them: -v)';

@@ -23,6 +23,7 @@ const WORDS: Readonly<Record<string, { readonly what: string; readonly hint: str
   EIO: { what: 'the disk does not read or write', hint: 'Look at the kernel log (dmesg): the medium may be failing.' },
   EMFILE: { what: 'too many open files', hint: 'Raise the limit: ulimit -n 4096.' },
   ENFILE: { what: 'too many open files on this machine', hint: 'Close other programs.' },
+  EEXIST: { what: 'something of this name is in the way', hint: 'Name a folder, or move that file away.' },
   ENOTDIR: { what: 'a part of this path is not a folder', hint: 'Name a folder, or move that file away.' },
   EISDIR: { what: 'this is a folder, not a file', hint: 'Name a file.' },
 };
