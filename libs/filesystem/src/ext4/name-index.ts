@@ -1,4 +1,5 @@
-import { ByteArena, HashTable, hashBytes, hashText } from './byte-arena.ts';
+import type { ByteArena} from './byte-arena.ts';
+import { HashTable, hashBytes, hashText } from './byte-arena.ts';
 import { uint32Column, uint8Column } from './column.ts';
 
 /** The names of all directories, each found by its directory and its bytes. A row stands for a name. */

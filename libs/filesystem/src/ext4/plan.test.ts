@@ -312,6 +312,8 @@ describe('a tree that ext4 cannot hold', () => {
     { label: 'a label of 17 b..' },
     { epoch: -1 },
     { size: { auto: true, reserveFraction: 1 } as const },
+    { size: { exact: NaN } },
+    { growthFactor: 0 },
     { journal: { size: 4096 } },
   ])('options are refused: %o', (options) => {
     expect(() => planExt4(treeOf(), { ...OPTIONS, ...options })).toThrow(

@@ -7,7 +7,7 @@ import { fit, type Ext4Size } from './fit.ts';
 import { BLOCK_SIZE, inodeCapacity } from './geometry.ts';
 import { mappedRanges, writeMetadata } from './metadata-writer.ts';
 import { contentBlocks, gatherContents } from './placement.ts';
-import { readTree } from './tree-table.ts';
+import { readTree } from './tree-reader.ts';
 import { lastInode, type Volume } from './volume.ts';
 
 export interface Ext4Options {
@@ -24,7 +24,11 @@ export interface Ext4Options {
   readonly growthFactor?: number;
   /** Bytes of the journal; 0 for none. Default: as mke2fs, by the size of the file system. */
   readonly journal?: { readonly size: number };
-  /** Inodes that at least stay free for the device; never fewer than one for each 16 KiB of free space. Default: 0. */
+  /**
+   * Inodes that at least stay free for the device; never fewer than one for each 16 KiB of free space. Default: 0.
+   * A group that is added later gets as many inodes as the groups have now: for a file system that is smaller than a
+   * group (128 MiB) and will grow, ask for 8192, so that it keeps that proportion.
+   */
   readonly freeInodes?: number;
 }
 
@@ -65,6 +69,8 @@ export function planExt4(tree: Tree, options: Ext4Options): Ext4Plan {
   if ('auto' in size && !(size.reserveFraction >= 0 && size.reserveFraction < 1)) {
     throw badOption(`reserveFraction ${size.reserveFraction} is not from 0 to below 1`);
   }
+  if ('exact' in size && !(size.exact >= 0 && size.exact < Infinity)) throw badOption(`size ${size.exact} is no size`);
+  if (!(growthFactor >= 1)) throw badOption(`growthFactor ${growthFactor} is below 1`);
   const journalBlocks = options.journal && Math.ceil(options.journal.size / BLOCK_SIZE);
   if (journalBlocks !== undefined && journalBlocks !== 0 && journalBlocks < MIN_JOURNAL_BLOCKS) {
     throw badOption(`a journal of ${journalBlocks * BLOCK_SIZE} bytes is too small, ${MIN_JOURNAL_BLOCKS * BLOCK_SIZE} is the least`); // prettier-ignore
