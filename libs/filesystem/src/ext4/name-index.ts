@@ -1,4 +1,4 @@
-import type { ByteArena} from './byte-arena.ts';
+import type { ByteArena } from './byte-arena.ts';
 import { HashTable, hashBytes, hashText } from './byte-arena.ts';
 import { uint32Column, uint8Column } from './column.ts';
 

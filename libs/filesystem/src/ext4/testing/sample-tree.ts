@@ -16,7 +16,7 @@ export function choppedSource(id: string, bytes: Uint8Array, chunk = 65536): Con
   return {
     id,
     size: bytes.length,
-     
+
     async *open() {
       const buffer = new Uint8Array(chunk);
       for (let at = 0, turn = 0; at < bytes.length; turn++) {
