@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { join, sep } from 'node:path';
-import { posix } from 'node:path';
+import { dirname, join, posix, sep } from 'node:path';
 import type { AppFile, Location } from '@boxship/model';
 import type { Report } from './report.ts';
 
@@ -36,6 +35,10 @@ export function openAppFolder(root: string): AppFolder {
       }
       const info = statSync(real);
       if (info.isDirectory()) {
+        const parent = realpathSync(dirname(join(root, path)));
+        if (path !== '.' && (parent === real || parent.startsWith(real + sep))) {
+          return { kind: 'other', reason: 'is a link to a directory that holds it' };
+        }
         const names = readdirSync(real).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
         return { kind: 'directory', names };
       }

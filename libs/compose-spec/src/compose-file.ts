@@ -57,10 +57,19 @@ export function readComposeFile(input: ComposeFileInput): App {
     Number(a.where?.file !== path) - Number(b.where?.file !== path) ||
     (a.where?.line ?? 0) - (b.where?.line ?? 0) ||
     (a.where?.column ?? 0) - (b.where?.column ?? 0);
-  if (report.errors.length > 0) throw new UserError([...report.errors].sort(byPlace));
+  if (report.errors.length > 0) throw new UserError(withoutConsequences(report.errors).sort(byPlace));
   if (!app) throw new Error(`nothing was read from ${path}, and no error was told`);
   for (const note of [...report.notes].sort(byPlace)) onNote?.(note);
   return app;
+}
+
+/** Without what else is wrong at a place where a variable is not set: the text there is not what the user wrote. */
+function withoutConsequences(problems: readonly Problem[]): Problem[] {
+  const causes = ['UNSET_VARIABLE', 'REQUIRED_VARIABLE', 'BAD_INTERPOLATION'];
+  const places = new Set(
+    problems.filter(({ code }) => causes.includes(code)).map(({ where }) => JSON.stringify(where)),
+  );
+  return problems.filter(({ code, where }) => causes.includes(code) || !places.has(JSON.stringify(where)));
 }
 
 function read(input: ComposeFileInput, report: CollectedReport): App | undefined {

@@ -108,8 +108,8 @@ export function readYaml(file: string, bytes: Uint8Array, report: Report): Value
       'Write one file per app.',
     );
   }
-  if (!document || document.errors.length > 0 || second) return undefined;
-  if (!document.contents) {
+  if (second || document?.errors.length) return undefined;
+  if (!document?.contents) {
     report.error('EMPTY_FILE', { file, line: 1, column: 1 }, 'the file is empty', 'Write "services:" and at least one service.'); // prettier-ignore
     return undefined;
   }
@@ -119,16 +119,25 @@ export function readYaml(file: string, bytes: Uint8Array, report: Report): Value
 function convert(document: Document.Parsed, place: (offset: number) => Location, report: Report): Value | undefined {
   const done = new Map<Node, { value: Value; size: number }>();
   const open = new Set<Node>();
-  let tooMany = false;
+  let unusable = false;
   const at = (node: Node | null | undefined, fallback: Location) => (node?.range ? place(node.range[0]) : fallback);
 
   const visit = (node: Node | null, fallback: Location): { value: Value; size: number } => {
     const where = at(node, fallback);
     const empty = { value: { kind: 'scalar', value: null, text: '', plain: true, where } as const, size: 1 };
-    if (!node || tooMany) return empty;
+    if (!node) return empty;
     if (isAlias(node)) {
       const target = node.resolve(document) as Node | undefined;
-      if (!target) return empty; // the parser has told of it
+      if (!target) {
+        unusable = true;
+        report.error(
+          'BAD_YAML',
+          where,
+          `there is no anchor "${node.source}"`,
+          'Correct the name, or add the anchor above.',
+        );
+        return empty;
+      }
       if (open.has(target)) {
         report.error('BAD_YAML', where, `the anchor "${node.source}" contains itself`, 'Write the value out.');
         return empty;
@@ -141,8 +150,8 @@ function convert(document: Document.Parsed, place: (offset: number) => Location,
     const result = visitNode(node, where);
     open.delete(node);
     done.set(node, result);
-    if (result.size > MAX_VALUES && !tooMany) {
-      tooMany = true;
+    if (result.size > MAX_VALUES && !unusable) {
+      unusable = true;
       report.error('TOO_MANY_VALUES', where, `aliases make more than ${MAX_VALUES} values of this file`, 'Use fewer aliases of aliases.'); // prettier-ignore
     }
     return result;
@@ -195,5 +204,5 @@ function convert(document: Document.Parsed, place: (offset: number) => Location,
     return { value: { kind: 'scalar', value, text: scalar.source ?? String(raw), plain, where }, size };
   };
   const { value } = visit(document.contents as Node, place(0));
-  return tooMany ? undefined : value;
+  return unusable ? undefined : value;
 }
