@@ -46,9 +46,9 @@ export async function withDockerd({ version, dataRoot, args = [] }, work) {
     ...['--userland-proxy=false', '--storage-driver=overlay2', ...args],
   ];
   const child = spawn(
-    'unshare',
-    // --kill-child: all of it is gone when this process is
-    ['--mount', '--pid', '--fork', '--kill-child', 'sh', join(here, 'enter-root.sh'), root, scratch, dataRoot, folder, '--', ...daemon],
+    'setpriv',
+    // All of it is gone when this process is, however that ends: unshare dies with us, and its children with it.
+    ['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', join(here, 'enter-root.sh'), root, scratch, dataRoot, folder, '--', ...daemon],
     { stdio: ['ignore', output, output], env: { PATH, LC_ALL: 'C.UTF-8' } },
   ); // prettier-ignore
   closeSync(output);
