@@ -74,7 +74,7 @@ export function addBoot(program: Command): void {
       { ...(hit === undefined ? {} : { hit }), seconds, acceleration, log: machine.console.text() },
       hit === undefined
         ? `the machine switched off after ${seconds.toFixed(1)} s (${acceleration})\n`
-        : `the line came after ${seconds.toFixed(1)} s (${acceleration})\n`,
+        : `matched after ${seconds.toFixed(1)} s (${acceleration}): ${hit}\n`,
     );
   });
 }
