@@ -114,6 +114,7 @@ describe('a mistake is told with its place', () => {
     ['lone dollar', keys('user: "a $ b"'), '4:11 BAD_INTERPOLATION'],
     ['open brace', keys('user: "${U:-x"'), '4:11 BAD_INTERPOLATION'],
     ['command with a shell word', keys('command: a && b'), '4:14 BAD_COMMAND'],
+    ['command with a subshell', keys('command: a (b)'), '4:14 BAD_COMMAND'],
     ['command with an open quote', keys(`command: a "b`), '4:14 BAD_COMMAND'],
     ['empty command', keys('command: []'), '4:5 UNSUPPORTED_VALUE'],
     ['restart', keys('restart: sometimes'), '4:14 BAD_VALUE'],

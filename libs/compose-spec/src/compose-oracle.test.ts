@@ -159,6 +159,35 @@ describe.skipIf(!compose)('docker compose config', () => {
     expect(tidy(ours)).toEqual(tidy(theirs));
   });
 
+  it('splits commands, interpolates and reads env files as we do', async () => {
+    const commands = [
+      `a b  c`, ` a\tb `, `'a b' c`, `"a b"c`, `a\\ b`, `"a\\"b"`, `'a\\b'`, `"a\\nb" c\\nd`, `'' ""`, `a''b`, `"it's"`,
+      `'say "x"'`, `--k=v`, `a=b`, `#c d`, `a #b`, `*.txt [x] {y} ~ !`, `é "ü 💡"`, `"(a)"`, `%d %%`, `a,b:c@d`,
+    ]; // prettier-ignore
+    const forms = [
+      '$A', '${A}', '${A}b$A-$A', '$$A', '$$$A', '$${A}', '${EMPTY:-d}', '${EMPTY-d}', '${NO:-d}', '${NO-d}', '${A:-d}',
+      '${A:+r}', '${A+r}', '${NO:+r}', '${NO+r}', '${EMPTY:+r}', '${EMPTY+r}', '${NO:-${A}}', '${NO:-a${NO2:-b$A}c}d',
+      '${A:?e}', '${NO:-}', '${NO:-a:b-c?d}', '${NO:-$$x}', '${A}${A}', '${NO:+${NO3}}', 'x${NO-"q"}y', "${NO:-it's}",
+      '${A:-${UNSET}}', '}$A}', '${NO:-{}}',
+    ]; // prettier-ignore
+    const envFile = [
+      'A1=plain', 'A2 = spaced out  ', "A3='single $A \\n'", 'A4="double $A \\n \\t \\" \\\\ end"', 'A5=${A}-x', 'A6=a#b',
+      'A7=a #b', 'A8="a #b" # c', 'export A9=e', '  A10=indented', 'A11=', 'A12=""', 'A13="two\nlines"', "A14='two\nlines'",
+      'A15=a=b=c', 'A16=$A1 ${A2}', 'A17="\\$A"', 'A18=\\$A1', 'A19: yaml', 'A20=it\'s', 'A.21=dot', 'A22="x" ', '#A23=no',
+      'A24=é', 'A25=${NO:-d}', 'A26=\ttab', 'A27=$$A', 'A28=a\\nb', 'A29="$${A}"',
+    ].join('\n'); // prettier-ignore
+    const services = Object.fromEntries([
+      ...commands.map((command, index) => [`c${index}`, { image: 'x', command: command.replaceAll('$', '$$$$') }]),
+      ['env', { image: 'x', environment: Object.fromEntries(forms.map((form, index) => [`F${index}`, form])), env_file: 'e.env' }], // prettier-ignore
+    ]) as unknown;
+    await writeFile(join(scratch, 'e.env'), envFile);
+    const file = join(scratch, 'forms.json'); // JSON is YAML
+    await writeFile(file, JSON.stringify({ services }));
+    const env = { A: 'one', EMPTY: '' };
+    const app = readComposeFile({ path: file, projectName: 'forms', environment: env });
+    expect(fromApp(app)).toEqual(fromConfig(unescape(await config(file, scratch, env, 'forms')), scratch, ''));
+  });
+
   it('reads our file for the device as ours: profiles', async () => {
     const app = readComposeFile({ path: join(FIXTURES, 'profiles/compose.yaml'), projectName: 'p', profiles: ['all'] });
     const own = join(scratch, 'compose.yaml');

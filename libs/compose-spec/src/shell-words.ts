@@ -1,6 +1,7 @@
 /**
  * Splits a command as Compose does (mattn/go-shellwords: quotes and backslashes, no variables, no globs). Compose silently
- * forgets everything from an unquoted `; & | < >` on; here that is an error, as is a quote that never closes.
+ * forgets everything from an unquoted `; & | < >` on; here that is an error, as are parentheses, backticks and a quote
+ * that never closes.
  */
 export function splitShellWords(
   text: string,
@@ -24,7 +25,7 @@ export function splitShellWords(
     } else if (/\s/.test(char)) {
       if (word !== undefined) words.push(word);
       word = undefined;
-    } else if (';&|<>'.includes(char)) {
+    } else if (';&|<>()`'.includes(char)) {
       return {
         error: `the command holds an unquoted "${char}", but no shell reads it`,
         hint: 'Write a list: ["/bin/sh", "-c", "first && second"].',
