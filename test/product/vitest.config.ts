@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],
+    globalSetup: ['./setup.ts'],
     fileParallelism: false,
     pool: 'forks',
     testTimeout: 1_800_000,
