@@ -1,12 +1,14 @@
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { ImageDigests } from '@boxship/disk';
 import { editExt4, type ContentWriter } from '@boxship/filesystem';
 import {
   copiedRanges,
-  finishRawArtifacts,
+  digestWhileWritten,
   mappedRanges,
   openRawImage,
   rawImageName,
+  writeRawFiles,
   type RawImageWriter,
 } from '@boxship/formats';
 import { partialPath } from '@boxship/host';
@@ -118,18 +120,28 @@ async function writeVariants(
   }
 }
 
-/** Writes the plain images of all variants in one pass over the layers; returns their paths. */
+/** The plain image of a variant, on the disk and digested. */
+interface WrittenImage {
+  readonly path: string;
+  readonly digests: ImageDigests;
+}
+
+/** Writes the plain images of all variants in one pass over the layers. */
 async function writeImages(
   open: OpenProduct,
   works: readonly VariantWork[],
   signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<VariantWork, RawImageWriter>> {
+): Promise<ReadonlyMap<VariantWork, WrittenImage>> {
   const images = new Map<VariantWork, RawImageWriter>();
+  const stop = new AbortController();
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const step = open.progress.start(
     'composing',
     works.reduce((sum, { prepared }) => sum + workload(prepared), 0),
   );
   const onBytes = (bytes: number) => step.advance(bytes);
+  const jobs: Promise<unknown>[] = [];
+  const digests = new Map<VariantWork, Promise<ImageDigests>>();
   try {
     for (const work of works) {
       await removeLeftovers(work.folder);
@@ -137,25 +149,31 @@ async function writeImages(
       const { variant, image } = work.prepared;
       images.set(work, await openRawImage(join(work.staging, rawImageName(variant)), image));
     }
-    const frames = [...images].map(async ([{ prepared }, image]) => {
-      await image.writeFrame(onBytes);
-      const { entries } = prepared.socket;
-      if (entries.length === 0) return;
-      await editExt4(image.path, prepared.rootfs.start, entries, { epoch: prepared.variant.epoch });
-    });
-    const contents = pumpContents(consumersOf([...images.values()], works), {
-      onBytes,
-      ...(signal ? { signal } : {}),
-    });
-    const results = await Promise.allSettled([...frames, contents]); // nobody may write to a file that is closed
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
-    return images;
+    const consumers = consumersOf([...images.values()], works);
+    for (const [work, image] of images) {
+      digests.set(work, digestWhileWritten(image, work.prepared.image, either));
+      jobs.push(image.writeFrame({ onBytes, edit: (path) => editRootfs(path, work.prepared) }));
+    }
+    jobs.push(pumpContents(consumers, { onBytes, signal: either }));
+    await Promise.all(jobs);
+    const written = new Map<VariantWork, WrittenImage>();
+    for (const [work, image] of images) {
+      const [found] = await Promise.all([digests.get(work)!, image.finish()]);
+      written.set(work, { path: image.path, digests: found });
+    }
+    return written;
   } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled([...jobs, ...digests.values()]); // nobody may use a file that is closed
     for (const image of images.values()) await image.abandon();
     throw error;
   } finally {
     step.end();
   }
+}
+
+async function editRootfs(path: string, { socket, rootfs, variant }: PreparedVariant): Promise<void> {
+  if (socket.entries.length > 0) await editExt4(path, rootfs.start, socket.entries, { epoch: variant.epoch });
 }
 
 /** Who wants which source, over all variants: equal ids are one read. */
@@ -175,11 +193,11 @@ function consumersOf(images: readonly RawImageWriter[], works: readonly VariantW
 async function finishRelease(
   open: OpenProduct,
   { prepared, staging }: VariantWork,
-  image: RawImageWriter,
+  { path, digests }: WrittenImage,
   signal: AbortSignal | undefined,
 ): Promise<Release> {
   const { variant, plan } = prepared;
-  const files: readonly ReleaseFile[] = await finishRawArtifacts(image, prepared.image, variant, {
+  const files: readonly ReleaseFile[] = await writeRawFiles(path, digests, variant, {
     progress: open.progress,
     ...(signal ? { signal } : {}),
   });

@@ -19,13 +19,13 @@ const PARALLEL = 2;
 const LARGE = 1024 * 1024;
 
 /**
- * Reads every source once and gives each of its bytes to all who want them, the largest sources first and two at a time.
- * A failure stops all of it.
+ * Reads every source once and gives each of its bytes to all who want them: in the order given, which is that of their
+ * places on the disk, so that who reads behind the writers can start early; two at a time. A failure stops all of it.
  */
 export async function pumpContents(consumers: readonly Consumer[], { onBytes, signal }: PumpOptions): Promise<void> {
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const queue = [...consumers].sort((a, b) => b.source.size - a.source.size);
+  const queue = [...consumers];
   const work = async () => {
     for (let next = queue.shift(); next; next = queue.shift()) await pump(next, onBytes, either);
   };

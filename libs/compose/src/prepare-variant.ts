@@ -192,6 +192,7 @@ function planData(variant: Variant, identity: (role: string) => string): Ext4Pla
     epoch,
     size: { exact: alignUp(variant.dataSize, MiB) },
     growthFactor: 1024,
+    freeInodes: 8192, // each group has as many; a grown file system keeps that share
   });
 }
 

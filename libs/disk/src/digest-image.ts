@@ -24,14 +24,23 @@ const WORKER = `
 const { workerData, parentPort } = require('node:worker_threads');
 const { openSync, readSync, closeSync } = require('node:fs');
 const { createHash } = require('node:crypto');
-const { path, ranges } = workerData;
+const { path, ranges, written } = workerData;
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
 const file = openSync(path, 'r');
 let untold = 0;
+/** Waits until all bytes before \`end\`, or at least a buffer of them, are written; returns how far it is. */
+function wait(at, end) {
+  for (;;) {
+    const now = Number(Atomics.load(written, 0));
+    if (now >= end || now >= at + buffer.length) return now;
+    Atomics.wait(written, 0, BigInt(now), 1000);
+  }
+}
 const digests = ranges.map(({ start, end }) => {
   const hash = createHash('sha256');
   for (let at = start; at < end; ) {
-    const count = readSync(file, buffer, 0, Math.min(buffer.length, end - at), at);
+    const ready = written ? Math.min(end, wait(at, end)) : end;
+    const count = readSync(file, buffer, 0, Math.min(buffer.length, ready - at), at);
     if (count === 0) throw new Error(path + ' ends at ' + at + ' while it is read');
     hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
     at += count;
@@ -44,14 +53,42 @@ closeSync(file);
 parentPort.postMessage({ bytes: untold, digests });
 `;
 
+/** Tells the hashing threads how much of a file that is still being written has its last bytes. */
+export interface WrittenMark {
+  /** All bytes before `position` are final. Positions only grow. */
+  advance(position: number): void;
+  /** For the threads. */
+  readonly shared: BigInt64Array;
+}
+
+export function writtenMark(): WrittenMark {
+  const shared = new BigInt64Array(new SharedArrayBuffer(8));
+  return {
+    shared,
+    advance(position) {
+      if (BigInt(position) <= Atomics.load(shared, 0)) return;
+      Atomics.store(shared, 0, BigInt(position));
+      Atomics.notify(shared, 0);
+    },
+  };
+}
+
+export interface DigestOptions {
+  /** Counts the bytes of the whole. */
+  readonly onBytes?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+  /** The file, of its final size already, is still being written: follow the mark, and read nothing beyond it. */
+  readonly written?: WrittenMark;
+}
+
 /**
  * SHA-256 of a whole image and of each of its mapped ranges, by two threads at once: as quick as the whole alone, and
- * the caller's event loop stays free. `onBytes` counts the bytes of the whole.
+ * the caller's event loop stays free. It can follow a writer, so that little is left to do when that is done.
  */
 export async function digestImage(
   path: string,
   mapped: readonly ByteRange[],
-  { onBytes = () => {}, signal }: { onBytes?: (bytes: number) => void; signal?: AbortSignal } = {},
+  { onBytes = () => {}, signal, written }: DigestOptions = {},
 ): Promise<ImageDigests> {
   const { size } = await stat(path);
   const blocks = mapBlocks(mapped, size);
@@ -60,8 +97,8 @@ export async function digestImage(
   try {
     const isWhole = blocks.length === 1 && blocks[0]!.start === 0 && blocks[0]!.end === size;
     const [[whole], parts] = await Promise.all([
-      hashRanges(path, [{ start: 0, end: size }], onBytes, either),
-      isWhole ? undefined : hashRanges(path, blocks, () => {}, either),
+      hashRanges(path, [{ start: 0, end: size }], onBytes, either, written),
+      isWhole ? undefined : hashRanges(path, blocks, () => {}, either, written),
     ]);
     const digests = parts ?? [whole];
     return { sha256: `sha256:${whole!}`, size, ranges: blocks.map((block, i) => ({ ...block, sha256: digests[i]! })) };
@@ -75,10 +112,15 @@ async function hashRanges(
   ranges: readonly ByteRange[],
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
+  written: WrittenMark | undefined,
 ): Promise<string[]> {
   signal.throwIfAborted();
   return await new Promise((resolve, reject) => {
-    const worker = new Worker(WORKER, { eval: true, workerData: { path, ranges }, execArgv: [] });
+    const worker = new Worker(WORKER, {
+      eval: true,
+      workerData: { path, ranges, written: written?.shared },
+      execArgv: [],
+    });
     const abort = () => {
       void worker.terminate();
       reject(signal.reason as Error);

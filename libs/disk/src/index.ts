@@ -8,7 +8,14 @@ export {
   type NewPartition,
 } from './append-partitions.ts';
 export { BMAP_BLOCK, createBmap, mapBlocks, readBmap, verifyWithBmap, type Bmap } from './bmap.ts';
-export { digestImage, type ImageDigests, type RangeDigest } from './digest-image.ts';
+export {
+  digestImage,
+  writtenMark,
+  type DigestOptions,
+  type ImageDigests,
+  type RangeDigest,
+  type WrittenMark,
+} from './digest-image.ts';
 export {
   decompressFile,
   openDiskImage,

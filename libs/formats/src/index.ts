@@ -11,8 +11,16 @@ export {
   copiedRanges,
   mappedRanges,
   openRawImage,
+  type FrameOptions,
   type PlacedFilesystem,
   type RawImagePlan,
   type RawImageWriter,
 } from './raw-artifact.ts';
-export { finishRawArtifacts, rawFileNames, rawImageName, type ArtifactFile, type FinishOptions } from './raw-files.ts';
+export {
+  digestWhileWritten,
+  rawFileNames,
+  rawImageName,
+  writeRawFiles,
+  type ArtifactFile,
+  type FinishOptions,
+} from './raw-files.ts';

@@ -1,5 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { copySparse, type Patch } from '@boxship/disk';
+import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/disk';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
 import { fileWriter } from '@boxship/host';
 import { writerSlice, type BlockDevice, type ByteRange, type ContentSource, type RandomWriter } from '@boxship/model';
@@ -26,17 +26,25 @@ export interface RawImagePlan {
   readonly baseMapped: readonly ByteRange[];
 }
 
-/** A disk image while it is written: metadata first, then contents as they stream by, then `finish`. */
+/** A disk image while it is written: its frame, contents as they stream by, then `finish`. */
 export interface RawImageWriter {
   readonly path: string;
-  /** Vendor bytes, the table, and all of our file systems but the contents of files. */
-  writeFrame(onBytes: (bytes: number) => void): Promise<void>;
-  /** Sources that this image wants, and who takes their streams. */
+  /** Grows as bytes become final, so that others can read behind the writer. */
+  readonly written: WrittenMark;
+  /** Vendor bytes, the table, and all of our file systems but the contents of files; then `edit` may change the rootfs. */
+  writeFrame(options: FrameOptions): Promise<void>;
+  /** Who takes the stream of this source. */
   contentWriters(source: ContentSource): readonly ContentWriter[];
   /** Brings everything to the disk and closes the file. */
   finish(): Promise<void>;
   /** Closes the file as it is; it is closed already after `finish`. */
   abandon(): Promise<void>;
+}
+
+export interface FrameOptions {
+  readonly onBytes: (bytes: number) => void;
+  /** Changes the vendor's bytes in the file at `path`, when they are all there. */
+  readonly edit: (path: string) => Promise<void>;
 }
 
 /** Parts of the base that are copied: all but old tables and what the base is too short for. */
@@ -74,19 +82,44 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
     throw error;
   }
   const target = fileWriter(handle);
+  const written = writtenMark();
+  /** What is not final yet; the lowest of them is how far the file is final. */
+  const frame = { pending: () => 0 };
+  const pending: { pending(): number }[] = [frame];
+  const mark = () => written.advance(Math.min(plan.deviceSize, ...pending.map((one) => one.pending())));
+  const tracked = (writer: ContentWriter, start: number): ContentWriter => {
+    pending.push({ pending: () => start + writer.pending() });
+    return {
+      pending: () => writer.pending(),
+      async write(chunk) {
+        await writer.write(chunk);
+        mark();
+      },
+      async end() {
+        await writer.end();
+        mark();
+      },
+    };
+  };
   return {
     path,
-    async writeFrame(onBytes) {
+    written,
+    async writeFrame({ onBytes, edit }) {
       await copyBase(plan, target, onBytes);
       for (const { position, bytes } of plan.patches) await target.write(position, bytes);
+      await edit(path);
       for (const { start, plan: filesystem } of plan.filesystems) {
         await filesystem.writeMetadata(writerSlice(target, start));
       }
+      frame.pending = () => Infinity;
+      mark();
     },
     contentWriters: (source) =>
       plan.filesystems
         .filter(({ plan: filesystem }) => filesystem.sources().some(({ id }) => id === source.id))
-        .map(({ start, plan: filesystem }) => filesystem.contentWriter(source, writerSlice(target, start))),
+        .map(({ start, plan: filesystem }) =>
+          tracked(filesystem.contentWriter(source, writerSlice(target, start)), start),
+        ),
     finish: () => syncAndClose(handle),
     abandon: () => handle.close(),
   };

@@ -1,6 +1,6 @@
 import { stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { createBmap, digestImage, hashFile } from '@boxship/disk';
+import { createBmap, digestImage, hashFile, type ImageDigests } from '@boxship/disk';
 import { runProgram, writeFileAtomically, type Progress } from '@boxship/host';
 import type { Digest, RawArtifactOptions, RawCompression, Variant } from '@boxship/model';
 import { mappedRanges, type RawImagePlan, type RawImageWriter } from './raw-artifact.ts';
@@ -42,27 +42,30 @@ const COMPRESSORS: Readonly<Record<Exclude<RawCompression, 'none'>, readonly [st
 };
 
 /**
- * Brings the image to the disk, digests it, and makes the files that the variant asks for: block map, compressed forms.
- * The plain image stays only when it is asked for.
+ * Digests an image while it is written, following behind. Call it before the first byte; it resolves when the last one is
+ * final and read.
  */
-export async function finishRawArtifacts(
+export async function digestWhileWritten(
   image: RawImageWriter,
   plan: RawImagePlan,
+  signal: AbortSignal | undefined,
+): Promise<ImageDigests> {
+  return await digestImage(image.path, mappedRanges(plan), { written: image.written, ...(signal ? { signal } : {}) });
+}
+
+/**
+ * Makes the files that the variant asks for out of the plain image at `path`: block map, compressed forms. The plain image
+ * stays only when it is asked for.
+ */
+export async function writeRawFiles(
+  path: string,
+  digests: ImageDigests,
   variant: Variant,
   { progress, signal }: FinishOptions,
 ): Promise<readonly ArtifactFile[]> {
   const artifacts = variant.artifacts.filter(({ format }) => format === 'raw');
-  const name = basename(image.path);
-  const folder = dirname(image.path);
-  const step = progress.start(`digesting ${name}`, plan.deviceSize);
-  // Reading from the page cache and writing back to the disk go on at the same time.
-  const [digests] = await Promise.all([
-    digestImage(image.path, mappedRanges(plan), {
-      onBytes: (bytes) => step.advance(bytes),
-      ...(signal ? { signal } : {}),
-    }),
-    image.finish(),
-  ]).finally(() => step.end());
+  const name = basename(path);
+  const folder = dirname(path);
   const plain: ArtifactFile = { name, size: digests.size, digest: digests.sha256 };
   const files: ArtifactFile[] = [];
   for (const { compression } of artifacts) {
@@ -70,11 +73,11 @@ export async function finishRawArtifacts(
   }
   if (artifacts.some(({ bmap }) => bmap)) {
     const text = createBmap({ imageSize: digests.size, ranges: digests.ranges });
-    const path = join(folder, `${name}.bmap`);
-    await writeFileAtomically(path, text);
-    files.push({ name: basename(path), ...(await hashFile(path)) });
+    const map = join(folder, `${name}.bmap`);
+    await writeFileAtomically(map, text);
+    files.push({ name: basename(map), ...(await hashFile(map)) });
   }
-  if (!files.includes(plain)) await unlink(image.path);
+  if (!files.includes(plain)) await unlink(path);
   return files;
 }
 

@@ -1,28 +1,29 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import { withPath } from './file-access.ts';
+import { partialPath } from './partial-file.ts';
 
-/** Name of what is being written beside `path`; starts with a dot and ends with `.partial`, so that cleaning finds it. */
-export function partialPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.partial`);
-}
-
-/** Writes a file whole or not at all: aside, synced, renamed. Missing parent folders are made. */
+/**
+ * Writes a file whole or not at all: aside, synced, renamed. Missing parent folders are made. Errors of the file system
+ * name the file that was wanted.
+ */
 export async function writeFileAtomically(path: string, bytes: string | Uint8Array, mode = 0o644): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
   const aside = partialPath(path);
   try {
+    await mkdir(dirname(path), { recursive: true });
     const handle = await open(aside, 'wx', mode);
     try {
       await handle.writeFile(bytes);
       await handle.chmod(mode); // the umask of the caller must not show
       await handle.sync();
+    } catch (error) {
+      throw withPath(error, path);
     } finally {
       await handle.close();
     }
     await rename(aside, path);
   } catch (error) {
-    await rm(aside, { force: true });
+    await rm(aside, { force: true }).catch(() => {}); // the first error tells more
     throw error;
   }
 }

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { partialPath } from './atomic-file.ts';
+import { dirname, join, relative, sep } from 'node:path';
+import { writeFileAtomically } from './atomic-file.ts';
+import { isLeftover, partialPath } from './partial-file.ts';
 
 /**
  * Files kept by content on the build host: `<root>/<kind>/<2 hex>/<key>`. A key is a digest's hex or another safe name
@@ -15,8 +16,15 @@ export interface Cache {
   /** Path of the item; made by `make`, which writes the file (or folder) at the path it is given, when it is not there. */
   get(kind: string, key: string, make: (path: string) => Promise<void>): Promise<string>;
   remove(kind: string, key: string): Promise<void>;
-  /** Removes what killed runs left: partial files older than `olderThan` milliseconds. */
-  sweep(olderThan?: number): Promise<number>;
+  /** What `remember` kept under this key; undefined when there is nothing of use. */
+  recall(kind: string, key: string): Promise<unknown>;
+  /** Keeps a JSON value that only saves time. What cannot be kept (a read-only cache, a full disk) is no error. */
+  remember(kind: string, key: string, value: unknown): Promise<void>;
+  /**
+   * Removes what killed runs left. Gives the number of files and folders; what may not be removed stays. What was left of
+   * the `resumable` kinds is kept for a day, because a run may take it up again.
+   */
+  sweep(resumable?: readonly string[]): Promise<number>;
 }
 
 /** `$BOXSHIP_CACHE`, else `$XDG_CACHE_HOME/boxship`, else `~/.cache/boxship`. */
@@ -71,16 +79,40 @@ export function openCache(root: string = defaultCacheRoot()): Cache {
       return promise;
     },
     remove: (kind, key) => rm(path(kind, key), { recursive: true, force: true }),
-    async sweep(olderThan = 24 * 3600 * 1000) {
+    async recall(kind, key) {
+      const text = await readFile(path(kind, key), 'utf8').catch(() => undefined);
+      try {
+        return text === undefined ? undefined : (JSON.parse(text) as unknown);
+      } catch {
+        return undefined; // damaged: as if it were not there
+      }
+    },
+    remember: (kind, key, value) => writeFileAtomically(path(kind, key), JSON.stringify(value)).catch(() => {}),
+    async sweep(resumable = []) {
       let removed = 0;
-      const names = await readdir(root, { recursive: true }).catch(() => []);
-      for (const name of names.filter((entry) => entry.endsWith('.partial'))) {
-        const info = await stat(join(root, name)).catch(() => undefined);
-        if (!info || Date.now() - info.mtimeMs < olderThan) continue;
-        await rm(join(root, name), { recursive: true, force: true });
-        removed += 1;
+      for await (const file of partialFiles(root)) {
+        if (!(await isLeftover(file))) continue;
+        if (resumable.includes(relative(root, file).split(sep)[0]!) && !(await isOld(file))) continue;
+        await rm(file, { recursive: true, force: true }).then(
+          () => (removed += 1),
+          () => {},
+        );
       }
       return removed;
     },
   };
+}
+
+async function isOld(path: string): Promise<boolean> {
+  const info = await stat(path).catch(() => undefined);
+  return info !== undefined && Date.now() - info.mtimeMs > 24 * 3600 * 1000;
+}
+
+/** Files lie three folders deep; what is inside of a folder that is an item is not looked at. */
+async function* partialFiles(root: string, depth = 3): AsyncIterable<string> {
+  for (const entry of await readdir(root, { withFileTypes: true }).catch(() => [])) {
+    const path = join(root, entry.name);
+    if (entry.name.endsWith('.partial')) yield path;
+    else if (depth > 1 && entry.isDirectory()) yield* partialFiles(path, depth - 1);
+  }
 }

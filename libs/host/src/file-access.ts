@@ -1,6 +1,6 @@
 import { constants, type PathLike } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import type { RandomReader, RandomWriter } from '@boxship/model';
+import { UserError, type RandomReader, type RandomWriter } from '@boxship/model';
 
 /** A file open for reading at any position; close it when done (`await using` works). */
 export interface FileReader extends RandomReader, AsyncDisposable {
@@ -8,6 +8,7 @@ export interface FileReader extends RandomReader, AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Errors: those of the file system; FILE_TOO_SHORT when a read goes beyond the end. */
 export async function openFileReader(path: string): Promise<FileReader> {
   const handle = await open(path, constants.O_RDONLY);
   const { size } = await handle.stat();
@@ -26,22 +27,40 @@ async function readExactly(handle: FileHandle, path: PathLike, position: number,
   let done = 0;
   while (done < length) {
     const { bytesRead } = await handle.read(bytes, done, length - done, position + done);
-    if (bytesRead === 0)
-      throw new Error(`${String(path)} ends at ${position + done}, ${length - done} bytes too early`);
+    if (bytesRead === 0) {
+      throw new UserError(
+        'FILE_TOO_SHORT',
+        `${String(path)} ends at byte ${position + done}, ${length - done} bytes too early`,
+        'It was cut off, or changed while it was read: bring it back and try again.',
+      );
+    }
     done += bytesRead;
   }
   return bytes;
 }
 
-/** A writer over an open file. Bytes are copied to the kernel before the promise resolves; `handle.sync()` is the caller's. */
-export function fileWriter(handle: FileHandle): RandomWriter {
+/**
+ * A writer over an open file. Bytes are copied to the kernel before the promise resolves; `handle.sync()` is the caller's.
+ * `path` is for errors: a handle does not know its own.
+ */
+export function fileWriter(handle: FileHandle, path?: string): RandomWriter {
   return {
     async write(position, bytes) {
       let done = 0;
       while (done < bytes.length) {
-        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+        const { bytesWritten } = await handle
+          .write(bytes, done, bytes.length - done, position + done)
+          .catch((error: unknown) => {
+            throw path === undefined ? error : withPath(error, path);
+          });
         done += bytesWritten;
       }
     },
   };
+}
+
+/** The file system's error with the path that it is about, which Node leaves out where a handle is open already. */
+export function withPath(error: unknown, path: string): unknown {
+  if (error instanceof Error && 'syscall' in error && !('path' in error)) Object.assign(error, { path });
+  return error;
 }

@@ -68,14 +68,19 @@ export async function runProgram(
       : undefined;
     child.stdout!.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr!.on('data', (chunk: Buffer) => stderr.push(chunk));
+    let failure: Error | undefined;
     child.on('error', (error: NodeJS.ErrnoException) => {
+      failure = error.code === 'ENOENT' ? programMissing(program) : error;
+      if (child.pid !== undefined) return; // stopped by the signal: 'close' comes when it has really ended
       clearTimeout(timer);
-      reject(error.code === 'ENOENT' ? programMissing(program) : error);
+      reject(failure);
     });
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       const errors = Buffer.concat(stderr).toString();
-      if (timedOut) {
+      if (failure) {
+        reject(failure);
+      } else if (timedOut) {
         reject(new UserError('PROGRAM_TIMEOUT', `${program} did not finish in ${options.timeout! / 1000} s`));
       } else if (code !== null && (options.accept ?? [0]).includes(code)) {
         resolve({ code, stdout: Buffer.concat(stdout), stderr: errors });

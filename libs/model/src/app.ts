@@ -62,8 +62,8 @@ export interface App {
   /** The Compose file as it will lie on the device. */
   readonly composeBytes: Uint8Array;
   readonly services: readonly Service[];
-  /** Named volumes and their driver options; they live on the data partition. */
-  readonly volumes: readonly { readonly name: string; readonly external: boolean; readonly driverOptions: Readonly<Record<string, string>> }[];
-  readonly networks: readonly { readonly name: string; readonly external: boolean; readonly driver?: string; readonly internal: boolean; readonly driverOptions: Readonly<Record<string, string>> }[];
+  /** Named volumes; they live on the data partition. `createOptions` are options of `docker volume create` beyond the driver's. */
+  readonly volumes: readonly { readonly name: string; readonly external: boolean; readonly driverOptions: Readonly<Record<string, string>>; readonly createOptions?: readonly string[] }[];
+  readonly networks: readonly { readonly name: string; readonly external: boolean; readonly driver?: string; readonly internal: boolean; readonly driverOptions: Readonly<Record<string, string>>; readonly createOptions?: readonly string[] }[];
   readonly files: readonly AppFile[];
 } // prettier-ignore

@@ -10,6 +10,8 @@ export interface ContentWriter {
   write(chunk: Uint8Array): Promise<void>;
   /** Resolves when all bytes are with the target. Errors: CONTENT_TOO_SHORT. */
   end(): Promise<void>;
+  /** Lowest position of the target that this writer may still write; Infinity after `end`. */
+  pending(): number;
 }
 
 /** Most bytes that are handed to the buffer at once. */
@@ -26,9 +28,14 @@ export function openContentWriter(
   const { start, end } = placements.range(source.id);
   let needed = 0;
   let total = 0;
+  let lowest = Infinity;
+  /** Places come in the order of the stream, as they do unless the tree holds a source twice or in another order. */
+  let ascending = true;
   for (let piece = start; piece < end; piece++) {
     needed = Math.max(needed, placements.offset(piece) + placements.length(piece));
     total += placements.length(piece) + placements.padding(piece);
+    if (piece > start && placements.target(piece) < placements.target(piece - 1)) ascending = false;
+    lowest = Math.min(lowest, placements.target(piece));
   }
   const out = new WriteBuffer(target, total);
   const cursor = free.cursor();
@@ -37,6 +44,7 @@ export function openContentWriter(
   let position = 0;
   /** Pieces that have begun and go on in the next chunk, in the order of their offsets. */
   let open: number[] = [];
+  let ended = false;
 
   /** Copies `chunk[from, to)` to `spaceByte` of file space; a promise when the buffer wants its caller to wait. */
   const copy = (chunk: Uint8Array, from: number, to: number, spaceByte: number): Promise<void> | undefined => {
@@ -50,6 +58,13 @@ export function openContentWriter(
     const wait = out.add(cursor.locate(block) * BLOCK_SIZE + within, chunk, from, from + length);
     if (!wait) return copy(chunk, from + length, to, spaceByte + length);
     return wait.then(() => copy(chunk, from + length, to, spaceByte + length));
+  };
+
+  /** A cursor of its own: the other one stays where the next bytes go. */
+  const places = free.cursor();
+  const locate = (space: number) => {
+    const block = Math.floor((base + space) / BLOCK_SIZE);
+    return places.locate(block) * BLOCK_SIZE;
   };
 
   return {
@@ -79,8 +94,21 @@ export function openContentWriter(
       }
       position = chunkEnd;
     },
+    pending() {
+      if (ended || start === end) return Infinity;
+      let space = lowest;
+      if (ascending) {
+        space = next < end ? placements.target(next) : Infinity;
+        for (const piece of open) {
+          space = Math.min(space, placements.target(piece) + Math.max(0, position - placements.offset(piece)));
+        }
+        if (space === Infinity) return out.pending();
+      }
+      return Math.min(out.pending(), locate(space));
+    },
     async end() {
       await out.end();
+      ended = true;
       if (position < needed) {
         throw new UserError(
           'CONTENT_TOO_SHORT',

@@ -17,13 +17,19 @@ interface Lane {
   lastUse: number;
 }
 
+/** A write under way. */
+interface Write {
+  readonly start: number;
+  done: Promise<void>;
+}
+
 /** Collects small pieces into large writes that end at multiples of 1 MiB of the target. */
 export class WriteBuffer {
   readonly #target: RandomWriter;
   readonly #bufferSize: number;
   readonly #lanes: Lane[] = [];
   readonly #spare: Uint8Array[] = [];
-  readonly #inFlight: Promise<void>[] = [];
+  readonly #inFlight: Write[] = [];
   #uses = 0;
   #failure: unknown;
 
@@ -48,6 +54,14 @@ export class WriteBuffer {
       if (length === room) lane = this.#renew(lane);
     }
     return this.#inFlight.length >= IN_FLIGHT || this.#failure !== undefined ? this.#settle(IN_FLIGHT - 1) : undefined;
+  }
+
+  /** Lowest position whose bytes were added but are not with the target yet; Infinity when there is none. */
+  pending(): number {
+    let lowest = Infinity;
+    for (const { start, fill } of this.#lanes) if (fill > 0 && start < lowest) lowest = start;
+    for (const { start } of this.#inFlight) if (start < lowest) lowest = start;
+    return lowest;
   }
 
   /** Writes what is left and waits for all of it. */
@@ -98,26 +112,26 @@ export class WriteBuffer {
       this.#spare.push(buffer);
       return;
     }
-    const writing: Promise<void> = this.#target
-      .write(start, fill === buffer.length ? buffer : buffer.subarray(0, fill))
-      .then(
-        () => this.#finish(writing, buffer),
-        (error: unknown) => {
-          this.#failure ??= error ?? new Error('write failed');
-          this.#finish(writing, buffer);
-        },
-      );
+    const bytes = fill === buffer.length ? buffer : buffer.subarray(0, fill);
+    const writing: Write = { start, done: Promise.resolve() };
+    writing.done = this.#target.write(start, bytes).then(
+      () => this.#finish(writing, buffer),
+      (error: unknown) => {
+        this.#failure ??= error ?? new Error('write failed');
+        this.#finish(writing, buffer);
+      },
+    );
     this.#inFlight.push(writing);
   }
 
-  #finish(writing: Promise<void>, buffer: Uint8Array): void {
+  #finish(writing: Write, buffer: Uint8Array): void {
     this.#inFlight.splice(this.#inFlight.indexOf(writing), 1);
     if (this.#spare.length < IN_FLIGHT) this.#spare.push(buffer);
   }
 
   /** Waits until at most `left` writes are under way; throws the first failure. */
   async #settle(left: number): Promise<void> {
-    while (this.#inFlight.length > left) await this.#inFlight[0];
+    while (this.#inFlight.length > left) await this.#inFlight[0]!.done;
     if (this.#failure !== undefined) throw this.#failure;
   }
 }

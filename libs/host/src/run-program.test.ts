@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { programPath, runProgram } from './run-program.ts';
+
+const sh = (script: string, options = {}) => runProgram('sh', ['-c', script], options);
+
+describe('runProgram', () => {
+  it('gives what was printed; the environment is small and fixed', async () => {
+    process.env['BOXSHIP_TEST_LEAK'] = '1';
+    const { code, stdout, stderr } = await sh('echo "$TZ $LC_ALL $MORE[$BOXSHIP_TEST_LEAK]"; echo no >&2', { env: { MORE: 'x' } });
+    delete process.env['BOXSHIP_TEST_LEAK'];
+    expect({ code, stdout: stdout.toString(), stderr }).toEqual({ code: 0, stdout: 'UTC C.UTF-8 x[]\n', stderr: 'no\n' });
+  }); // prettier-ignore
+
+  it('writes input, also to a program that does not read it', async () => {
+    expect((await runProgram('cat', [], { input: 'abc' })).stdout.toString()).toBe('abc');
+    expect((await runProgram('true', [], { input: Buffer.alloc(4 << 20) })).code).toBe(0);
+  });
+
+  it('fails with the end of stderr, unless the code is a result', async () => {
+    await expect(sh('echo first; echo bad thing >&2; exit 3')).rejects.toMatchObject({
+      code: 'PROGRAM_FAILED',
+      message: 'sh ended with exit code 3: bad thing',
+    });
+    expect((await sh('exit 3', { accept: [0, 3] })).code).toBe(3);
+    await expect(sh('kill -9 $$')).rejects.toMatchObject({ message: expect.stringContaining('SIGKILL') as string });
+  });
+
+  it('names the Debian package of a program that is missing', async () => {
+    await expect(runProgram('no-such-program', [])).rejects.toMatchObject({ code: 'PROGRAM_MISSING' });
+    const { PATH } = process.env;
+    process.env['PATH'] = '/nowhere';
+    expect(programPath()).toBe('/nowhere:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin');
+    process.env['PATH'] = PATH;
+  });
+
+  it('kills what takes too long', async () => {
+    await expect(sh('exec sleep 60', { timeout: 50 })).rejects.toMatchObject({ code: 'PROGRAM_TIMEOUT' });
+  });
+
+  it('when stopped, has ended the program before it says so', async () => {
+    const stop = new AbortController();
+    const running = sh('trap "" TERM; echo started; exec 1>&-; sleep 0.3; exit 0', { signal: stop.signal });
+    setTimeout(() => stop.abort(), 100);
+    const began = Date.now();
+    await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+    expect(Date.now() - began).toBeGreaterThan(150); // not at the abort, but at the end
+  });
+
+  it('does not start when it was stopped before', async () => {
+    await expect(sh('exit 0', { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
+  });
+});
