@@ -68,7 +68,8 @@ describe('remember', () => {
   });
 
   it('does not mind that it cannot keep anything', async () => {
-    const nowhere = openCache('/proc/boxship');
+    await writeFile(join(root, 'file'), '');
+    const nowhere = openCache(join(root, 'file'));
     await nowhere.remember('memo', 'abcd', 1);
     expect(await nowhere.recall('memo', 'abcd')).toBeUndefined();
   });

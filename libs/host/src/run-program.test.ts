@@ -1,5 +1,9 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { programPath, runProgram } from './run-program.ts';
+import { withScratch } from './scratch.ts';
 
 const sh = (script: string, options = {}) => runProgram('sh', ['-c', script], options);
 
@@ -38,12 +42,17 @@ describe('runProgram', () => {
   });
 
   it('when stopped, has ended the program before it says so', async () => {
-    const stop = new AbortController();
-    const running = sh('trap "" TERM; echo started; exec 1>&-; sleep 0.3; exit 0', { signal: stop.signal });
-    setTimeout(() => stop.abort(), 100);
-    const began = Date.now();
-    await expect(running).rejects.toMatchObject({ name: 'AbortError' });
-    expect(Date.now() - began).toBeGreaterThan(150); // not at the abort, but at the end
+    await withScratch(async (folder) => {
+      const [started, ended] = [join(folder, 'started'), join(folder, 'ended')];
+      const stop = new AbortController();
+      const script = `trap "" TERM; : > '${started}'; while [ ! -e '${folder}/go' ]; do sleep 0.05; done; : > '${ended}'`;
+      const running = sh(script, { signal: stop.signal });
+      await expect.poll(() => existsSync(started)).toBe(true);
+      stop.abort();
+      await writeFile(join(folder, 'go'), '');
+      await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+      expect(existsSync(ended)).toBe(true);
+    });
   });
 
   it('does not start when it was stopped before', async () => {
