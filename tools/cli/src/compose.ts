@@ -1,4 +1,4 @@
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { composeProduct, openProduct, type ComposedVariant, type OpenProduct } from '@boxship/compose';
 import { UserError, formatByteSize } from '@boxship/model';
@@ -8,6 +8,7 @@ import { askHidden } from './password.ts';
 import { formatPlan } from './plan-report.ts';
 import { addSelectionOptions, selectionOf, type SelectionFlags } from './selection-options.ts';
 import type { Session } from './session.ts';
+import { shownPath } from './shown-path.ts';
 import { formatTable } from './table.ts';
 import { version } from './version-number.ts';
 
@@ -98,13 +99,7 @@ function formatComposed(composed: readonly ComposedVariant[]): string {
     .map(({ folder, unchanged, release }) => {
       const rows = release.files.map(({ name, size, digest }) => [name, formatByteSize(size), digest]);
       const table = formatTable(['file', 'size', 'digest'], rows, [1]).replace(/^/gm, '  ');
-      return `${unchanged ? 'unchanged' : 'composed'}  ${display(folder)}\n${table}\n`;
+      return `${unchanged ? 'unchanged' : 'composed'}  ${shownPath(folder)}\n${table}\n`;
     })
     .join('\n');
-}
-
-/** A path below the working folder is shown from there. */
-function display(path: string): string {
-  const short = relative(process.cwd(), path);
-  return short === '' || short.startsWith('..') ? path : short;
 }

@@ -1,6 +1,7 @@
 import { CosignError } from 'cosign-node-binding';
 import { UserError, formatLocation, type Problem } from '@boxship/model';
 import { exitCodeOf, exitCodes, type ExitCode } from './exit-codes.ts';
+import { shownPath } from './shown-path.ts';
 import { systemProblem } from './system-problem.ts';
 import { version } from './version-number.ts';
 
@@ -38,7 +39,7 @@ export function formatReport(
   bold: (text: string) => string = (text) => text,
 ): string {
   const lines = problems.flatMap(({ message, hint, where }) => [
-    `${bold('error:')} ${where ? `${formatLocation(where)}: ` : ''}${indent(message)}`,
+    `${bold('error:')} ${where ? `${formatLocation({ ...where, file: shownPath(where.file) })}: ` : ''}${indent(message)}`,
     ...(hint === undefined ? [] : [`  hint: ${indent(hint)}`]),
   ]);
   if (problems.length > 1) lines.push(`${problems.length} errors`);

@@ -14,6 +14,7 @@ import { registrySource } from '@boxship/oci';
 import { defineAction, examples } from './define-action.ts';
 import { pinnedSource } from './pinned-source.ts';
 import { addRegistryOptions, registryOptions, type RegistryFlags } from './registry-options.ts';
+import { shownPath } from './shown-path.ts';
 import { formatTable } from './table.ts';
 
 /** `boxship lock`: every input of the product as a digest, and all of it in the cache. */
@@ -45,7 +46,7 @@ export function addLock(program: Command): void {
     if (differences.length > 0) throw new UserError(differences);
 
     await using registry = registrySource(registryOptions(options));
-    const source = frozen ? pinnedSource(registry, frozen) : registry;
+    const source = frozen ? pinnedSource(registry, frozen, cache) : registry;
     const shared = { ...source, close: async () => {}, [Symbol.asyncDispose]: async () => {} }; // closed once, by us
     const lock = await createLock(product, apps, {
       cache,
@@ -57,7 +58,10 @@ export function addLock(program: Command): void {
     else await writeLock(product.file, lock);
 
     const path = lockPath(product.file);
-    session.result({ file: path, lock }, `${formatLock(lock)}\n${frozen ? 'unchanged' : 'wrote'} ${path}\n`);
+    session.result(
+      { file: path, lock },
+      `${formatLock(lock)}\n\n${frozen ? 'unchanged' : 'wrote'} ${shownPath(path)}\n`,
+    );
   });
 }
 
