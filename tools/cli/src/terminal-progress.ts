@@ -99,7 +99,7 @@ function createBar(label: string, total: number | undefined): Bar {
         return `${label} ${done > 0 ? `${formatByteSize(done)} ${rate()}` : '...'}`.slice(0, columns - 1);
       }
       const share = Math.min(1, done / total);
-      const left = done > 0 ? Math.max(0, Math.ceil((seconds() * (total - done)) / done)) : undefined;
+      const left = done > 0 && seconds() >= 1 ? Math.max(0, Math.ceil((seconds() * (total - done)) / done)) : undefined;
       const facts = `${String(Math.floor(share * 100)).padStart(3)} % ${rate()}${left === undefined ? '' : `, ${formatSeconds(left)} left`}`;
       const name = shorten(label, Math.max(12, columns - facts.length - 14));
       const width = Math.max(8, Math.min(30, columns - name.length - facts.length - 6));
