@@ -18,7 +18,8 @@ export function addVerify(program: Command): void {
     .description(
       'Proves release.json and the size, digest and signatures of every file; a folder must hold nothing else. Says which\n' +
         'file is wrong, and of a disk image which byte range. Ends with code 3 when anything is wrong.\n' +
-        'Real cosign verifies the same signatures: cosign verify-blob --key cosign.pub --bundle FILE.sigstore.json FILE.',
+        'Real cosign verifies the same signatures:\n' +
+        '  cosign verify-blob --key release.pub --insecure-ignore-tlog --bundle FILE.sigstore.json FILE',
     )
     .argument('<path>', 'folder of a release, or one file in it')
     .requiredOption('--key <file>', 'public key, as boxship keygen and cosign make it');
