@@ -1,8 +1,9 @@
-import { copyFile, mkdtemp, open, readFile, readdir, rm, unlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, readdir, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram } from '@boxship/host';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { fetchDebianPackage } from '../../tools/setup/debian-tools.mjs';
+import { flipBit } from './partition-file.ts';
 import { boxship, readSampleRelease, type SampleRelease } from './sample-product.ts';
 
 const product = inject('product');
@@ -37,18 +38,6 @@ async function verify(path: string, key = product.publicKey) {
   return { code, said: stdout.toString() };
 }
 
-async function flip(file: string, offset: number): Promise<void> {
-  const handle = await open(file, 'r+');
-  try {
-    const byte = Buffer.alloc(1);
-    await handle.read(byte, 0, 1, offset);
-    byte[0]! ^= 1;
-    await handle.write(byte, 0, 1, offset);
-  } finally {
-    await handle.close();
-  }
-}
-
 describe('boxship verify', () => {
   it('accepts what was composed', async () => {
     expect(await verify(made.folder)).toMatchObject({ code: 0 });
@@ -59,7 +48,7 @@ describe('boxship verify', () => {
     const { folder, image } = await copyRelease();
     const { start } = made.partition('store');
     const at = start + 5 * 4096; // beyond the superblock: mapped
-    await flip(image, at);
+    await flipBit(image, at);
     const { code, said } = await verify(folder);
     expect(code).toBe(3);
     const [, from, to] = /bytes (\d+)\.\.(\d+) of/.exec(said) ?? [];
@@ -133,7 +122,7 @@ describe.each([
     }
     const changed = join(scratch, 'release.json');
     await copyFile(join(made.folder, 'release.json'), changed);
-    await flip(changed, 100);
+    await flipBit(changed, 100);
     const { code, stderr } = await cosign(changed, withBundle(join(made.folder, 'release.json')));
     expect(code).toBe(1);
     expect(stderr).toMatch(/signature|digest/);
