@@ -1,8 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram } from '@boxship/host';
 import type { Release } from '@boxship/compose';
-import { readFile } from 'node:fs/promises';
 import { buildSampleImages } from '../fixtures/images/build.mjs';
 
 /** Of the development key that signs the sample products. */
@@ -27,13 +26,16 @@ export async function makeSampleProduct(options: {
   readonly base: string;
   readonly version?: string;
   readonly keys?: string;
+  /** Layers that today's tools trip over: zstd, sparse entries. */
+  readonly traps?: boolean;
 }): Promise<SampleProduct> {
   const { program, folder, version = '1.0' } = options;
   const write = async (name: string, text: string) => {
     await mkdir(join(folder, name, '..'), { recursive: true });
     await writeFile(join(folder, name), text);
   };
-  buildSampleImages({ folder: join(folder, 'images'), version });
+  const traps = options.traps ?? false;
+  buildSampleImages({ folder: join(folder, 'images'), version, zstd: traps, sparse: traps });
   const keys = options.keys ?? join(folder, 'keys');
   await write(
     'apps/gateway/compose.yaml',
