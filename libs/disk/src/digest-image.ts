@@ -17,16 +17,17 @@ export interface ImageDigests {
 }
 
 /**
- * Runs in a worker thread, so plain JavaScript in a string: the program is one file, and the sources need a loader.
- * Hashes each range by itself; reads it in blocks; tells how far it is.
+ * Runs in a worker thread, so plain JavaScript in a string: the program is one file, and the sources need a loader. Reads
+ * the file once. A range that starts at 0 costs nothing: its digest is that of the whole so far.
  */
 const WORKER = `
 const { workerData, parentPort } = require('node:worker_threads');
 const { openSync, readSync, closeSync } = require('node:fs');
 const { createHash } = require('node:crypto');
-const { path, ranges, written } = workerData;
+const { path, size, ranges, written } = workerData;
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
 const file = openSync(path, 'r');
+const whole = createHash('sha256');
 let untold = 0;
 /** Waits until all bytes before \`end\`, or at least a buffer of them, are written; returns how far it is. */
 function wait(at, end) {
@@ -36,28 +37,37 @@ function wait(at, end) {
     Atomics.wait(written, 0, BigInt(now), 1000);
   }
 }
-const digests = ranges.map(({ start, end }) => {
-  const hash = createHash('sha256');
+function hash(start, end, part) {
   for (let at = start; at < end; ) {
     const ready = written ? Math.min(end, wait(at, end)) : end;
     const count = readSync(file, buffer, 0, Math.min(buffer.length, ready - at), at);
     if (count === 0) throw new Error(path + ' ends at ' + at + ' while it is read');
-    hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
+    const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
+    whole.update(bytes);
+    if (part) part.update(bytes);
     at += count;
     untold += count;
     if (untold >= 16 * 1024 * 1024) { parentPort.postMessage({ bytes: untold }); untold = 0; }
   }
-  return hash.digest('hex');
+}
+let at = 0;
+const digests = ranges.map(({ start, end }) => {
+  hash(at, start);
+  const part = start === 0 ? undefined : createHash('sha256');
+  hash(start, end, part);
+  at = end;
+  return (part ?? whole.copy()).digest('hex');
 });
+hash(at, size);
 closeSync(file);
-parentPort.postMessage({ bytes: untold, digests });
+parentPort.postMessage({ bytes: untold, digests, whole: whole.digest('hex') });
 `;
 
-/** Tells the hashing threads how much of a file that is still being written has its last bytes. */
+/** Tells the hashing thread how much of a file that is still being written has its last bytes. */
 export interface WrittenMark {
   /** All bytes before `position` are final. Positions only grow. */
   advance(position: number): void;
-  /** For the threads. */
+  /** For the thread. */
   readonly shared: BigInt64Array;
 }
 
@@ -82,58 +92,34 @@ export interface DigestOptions {
 }
 
 /**
- * SHA-256 of a whole image and of each of its mapped ranges, by two threads at once: as quick as the whole alone, and
- * the caller's event loop stays free. It can follow a writer, so that little is left to do when that is done.
+ * SHA-256 of a whole image and of each of its mapped ranges, in one read by a thread of its own: the caller's event loop
+ * stays free. It can follow a writer, so that little is left to do when that is done.
  */
 export async function digestImage(
   path: string,
   mapped: readonly ByteRange[],
   { onBytes = () => {}, signal, written }: DigestOptions = {},
 ): Promise<ImageDigests> {
+  signal?.throwIfAborted();
   const { size } = await stat(path);
-  const blocks = mapBlocks(mapped, size);
-  const stop = new AbortController();
-  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  try {
-    const isWhole = blocks.length === 1 && blocks[0]!.start === 0 && blocks[0]!.end === size;
-    const [[whole], parts] = await Promise.all([
-      hashRanges(path, [{ start: 0, end: size }], onBytes, either, written),
-      isWhole ? undefined : hashRanges(path, blocks, () => {}, either, written),
-    ]);
-    const digests = parts ?? [whole];
-    return { sha256: `sha256:${whole!}`, size, ranges: blocks.map((block, i) => ({ ...block, sha256: digests[i]! })) };
-  } finally {
-    stop.abort(); // when one thread failed, the other has no purpose
-  }
-}
-
-async function hashRanges(
-  path: string,
-  ranges: readonly ByteRange[],
-  onBytes: (bytes: number) => void,
-  signal: AbortSignal,
-  written: WrittenMark | undefined,
-): Promise<string[]> {
-  signal.throwIfAborted();
-  return await new Promise((resolve, reject) => {
-    const worker = new Worker(WORKER, {
-      eval: true,
-      workerData: { path, ranges, written: written?.shared },
-      execArgv: [],
-    });
+  const ranges = mapBlocks(mapped, size);
+  const { whole, digests } = await new Promise<{ whole: string; digests: string[] }>((resolve, reject) => {
+    const workerData = { path, size, ranges, written: written?.shared };
+    const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
     const abort = () => {
       void worker.terminate();
-      reject(signal.reason as Error);
+      reject(signal!.reason as Error);
     };
-    signal.addEventListener('abort', abort, { once: true });
-    worker.on('message', ({ bytes, digests }: { bytes: number; digests?: string[] }) => {
-      onBytes(bytes);
-      if (digests) resolve(digests);
+    signal?.addEventListener('abort', abort, { once: true });
+    worker.on('message', (message: { bytes: number; whole?: string; digests?: string[] }) => {
+      onBytes(message.bytes);
+      if (message.whole && message.digests) resolve({ whole: message.whole, digests: message.digests });
     });
     worker.on('error', reject);
     worker.on('exit', (code) => {
-      signal.removeEventListener('abort', abort);
+      signal?.removeEventListener('abort', abort);
       reject(new Error(`the hashing thread ended with ${code}`)); // of no effect after a result
     });
   });
+  return { sha256: `sha256:${whole}`, size, ranges: ranges.map((range, i) => ({ ...range, sha256: digests[i]! })) };
 }

@@ -2,7 +2,14 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/disk';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
 import { fileWriter } from '@boxship/host';
-import { writerSlice, type BlockDevice, type ByteRange, type ContentSource, type RandomWriter } from '@boxship/model';
+import {
+  MiB,
+  writerSlice,
+  type BlockDevice,
+  type ByteRange,
+  type ContentSource,
+  type RandomWriter,
+} from '@boxship/model';
 
 /** One file system of ours and where it goes, bytes from the start of the device. */
 export interface PlacedFilesystem {
@@ -61,15 +68,25 @@ export function copiedRanges({ base, deviceSize, stale }: RawImagePlan): readonl
   return ranges;
 }
 
-/** Every range that a flasher must write; the rest may keep what the device had before. */
+/** Gaps up to this size are written along: fewer, longer writes are quicker on flash, and one digest covers both sides. */
+const SMALL_GAP = 4 * MiB;
+
+/** Every range that a flasher must write, ascending; the rest may keep what the device had before. */
 export function mappedRanges(plan: RawImagePlan): readonly ByteRange[] {
-  return [
+  const needed = [
     ...plan.baseMapped,
     ...plan.patches.map(({ position, bytes }) => ({ start: position, end: position + bytes.length })),
     ...plan.filesystems.flatMap(({ start, plan: { mapped } }) =>
       mapped.map((range) => ({ start: start + range.start, end: start + range.end })),
     ),
-  ];
+  ].sort((a, b) => a.start - b.start);
+  const merged: { start: number; end: number }[] = [];
+  for (const { start, end } of needed) {
+    const last = merged.at(-1);
+    if (last && start - last.end <= SMALL_GAP) last.end = Math.max(last.end, end);
+    else merged.push({ start, end });
+  }
+  return merged;
 }
 
 /** Opens a new file at `path` for the image. Errors: those of the file system (ENOSPC as it is). */
