@@ -113,4 +113,28 @@ describe.each(shells.map((shell) => [shell.join(' '), shell] as const))('with %s
       expect((await run(shell, 'ensure.sh', [docker, 'network', 'app_default'])).code).toBe(9);
     });
   });
+
+  describe('if-there.sh', () => {
+    const remove = async (docker: string) => {
+      const { code, stdout, stderr } = await run(shell, 'if-there.sh', [docker, 'app-db-1', 'rm', '--force', '--volumes']); // prettier-ignore
+      return { code, out: stdout.toString(), told: stderr.toString() };
+    };
+    /** A docker that says `complaint` and ends with `code`; what it lists afterwards is `listed`. */
+    const stubborn = (complaint: string, code: number, listed: string) =>
+      program('docker', `case $* in
+        "rm --force --volumes app-db-1") echo app-db-1; [ -z '${complaint}' ] || echo '${complaint}' >&2; exit ${code};;
+        'container ls --all --quiet --filter name=^app-db-1$') ${listed};;
+        *) exit 2;; esac`); // prettier-ignore
+    const MISSING = 'Error: No such container: app-db-1';
+
+    it.each([
+      ['does what was asked', '', 0, 'exit 9', { code: 0, told: '' }],
+      ['is silent when the container is not there', MISSING, 1, ':', { code: 0, told: '' }],
+      ['is silent when the engine complains of that and succeeds', MISSING, 0, ':', { code: 0, told: '' }],
+      ['tells what the engine says when the container stays', 'device busy', 1, 'echo 1f2e', { code: 1, told: 'device busy\n' }], // prettier-ignore
+      ['tells that the engine does not answer', 'Cannot connect', 1, 'exit 1', { code: 1, told: 'Cannot connect\n' }],
+    ])('%s', async (_name, complaint, code, listed, expected) => {
+      expect(await remove(await stubborn(complaint, code, listed))).toEqual({ out: '', ...expected });
+    });
+  });
 });

@@ -227,14 +227,15 @@ describe.skipIf(!hasSystemd)('systemd', () => {
     };
     const docker = join(folder, 'docker');
     const app = containerArguments(GATEWAY, GATEWAY.services[0]!, IMAGE_ID, { options: ['--log-driver=local', '--log-opt=max-size=1m', '--log-opt=max-file=2'] }); // prettier-ignore
+    const ifThere = (...command: string[]) => ['/bin/sh', '/run/boxship/store/apps/gateway/if-there.sh', docker, 'the-app', ...command]; // prettier-ignore
     expect(lines('boxship-gateway-app.service')).toEqual([
-      [docker, 'rm', '--force', '--volumes', 'the-app'],
+      ifThere('rm', '--force', '--volumes'),
       ...['db', 'migrate', 'metrics'].map((name) => expect.arrayContaining([`boxship-gateway-${name}.service`])),
       [docker, 'create', ...app.create],
       [docker, 'network', 'connect', '--alias=app', 'gateway_default', 'the-app'],
       [docker, 'network', 'connect', '--alias=app', 'plant', 'the-app'],
       [docker, 'start', '--attach', 'the-app'],
-      [docker, 'stop', 'the-app'],
+      ifThere('stop'),
     ]);
     expect(app.create).toContain(`--env=MESSAGE=${NASTY}`);
     expect(lines('boxship-gateway-db.service')).toContainEqual(expect.arrayContaining([docker, 'run', '--health-cmd=pg_isready || exit 1'])); // prettier-ignore

@@ -60,7 +60,7 @@ export function dockerUnits(
   const entries: TreeEntry[] = [...units].map(([unit, text]) =>
     generatedFile(`${folder}/units/${unit}`, text, 0o644, epoch),
   );
-  for (const script of ['await.sh', 'ensure.sh']) {
+  for (const script of ['await.sh', 'ensure.sh', 'if-there.sh']) {
     entries.push(generatedFile(`${folder}/${script}`, loadTemplate(`${TEMPLATES}/${script}`), 0o755, epoch));
   }
   return treeOf([...entries, ...appFileEntries(app, epoch)], epoch);
@@ -142,8 +142,10 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
   );
   // Attached to an open standard input, `docker run` would want a terminal or end the input at once.
   const inTwoSteps = connect.length > 0 || service.runOptions.includes('--interactive');
+  const ifThere = (...command: string[]) =>
+    commandLine('/bin/sh', [`${folder}/if-there.sh`, docker, name, ...command], '-');
   const startPre = [
-    commandLine(docker, ['rm', '--force', '--volumes', name], '-'),
+    ifThere('rm', '--force', '--volumes'),
     ...service.dependsOn.map((dependency) => {
       const other = app.services.find((candidate) => candidate.name === dependency.service);
       if (!other) throw new Error(`${service.name} depends on ${dependency.service}, which is not there`);
@@ -178,7 +180,7 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
     startPre,
     start: inTwoSteps ? commandLine(docker, ['start', '--attach', name]) : commandLine(docker, ['run', ...create]),
     // a container that has ended by itself is gone already
-    stop: commandLine(docker, ['stop', name], '-'),
+    stop: ifThere('stop'),
     // systemd refuses "always" for a oneshot; what is to be completed is done when it has succeeded
     restart: service.restart === 'no' ? 'no' : endless && !awaited ? 'always' : 'on-failure',
     stopTimeout: stopSeconds(service) + 30,
