@@ -2,7 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['libs/*/src/**/*.test.ts', 'tools/*/src/**/*.test.ts', 'test/structure/**/*.test.ts'],
+    include: [
+      'libs/*/src/**/*.test.ts',
+      'tools/*/src/**/*.test.ts',
+      'test/structure/**/*.test.ts',
+      'test/fears/**/*.test.ts',
+    ],
     testTimeout: 120_000,
     hookTimeout: 300_000,
     pool: 'forks',

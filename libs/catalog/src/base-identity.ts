@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { resolve, dirname } from 'node:path';
 import { hashFile } from '@boxship/disk';
-import { writeFileAtomically, type Cache, type Progress } from '@boxship/host';
-import { UserError, type FileIdentity, type Location } from '@boxship/model';
+import type { Cache, Progress } from '@boxship/host';
+import { UserError, isDigest, type FileIdentity, type Location } from '@boxship/model';
 import type { Machine, Product } from './product.ts';
 
 /**
@@ -22,19 +22,24 @@ export async function fileIdentity(
   });
   if (!info.isFile()) throw new UserError('NOT_A_FILE', `${path} is not a file`, undefined, where);
   const state = [resolve(path), info.size, info.mtimeNs, info.ctimeNs, info.dev, info.ino].join('\n');
-  const memo = cache.path('file-identity', createHash('sha256').update(state).digest('hex'));
+  const memo = createHash('sha256').update(state).digest('hex');
   if (!again) {
-    const known = await readFile(memo, 'utf8').catch(() => undefined);
-    if (known) return JSON.parse(known) as FileIdentity;
+    const known = await cache.recall('file-identity', memo);
+    if (isIdentity(known)) return known;
   }
   const step = progress.start(`hashing ${path}`, Number(info.size));
   try {
     const identity = await hashFile(path, (bytes) => step.advance(bytes));
-    await writeFileAtomically(memo, JSON.stringify(identity));
+    await cache.remember('file-identity', memo, identity);
     return identity;
   } finally {
     step.end();
   }
+}
+
+function isIdentity(value: unknown): value is FileIdentity {
+  const { digest, size } = (value ?? {}) as Partial<FileIdentity>;
+  return typeof digest === 'string' && isDigest(digest) && typeof size === 'number';
 }
 
 /** What a person wrote for the base of `machine`: the lock records it. */

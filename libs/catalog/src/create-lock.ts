@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
-import { pickVersions } from './tool-versions.ts';
+import { openDiskImage, probeCompression } from '@boxship/disk';
 import { takeInventory } from '@boxship/image-layers';
 import type { Cache, Progress } from '@boxship/host';
 import { UserError, type LockedImage } from '@boxship/model';
 import {
+  BLOB_KIND,
   fetchImage,
   openLocalImages,
   parseImageConfig,
@@ -13,11 +14,13 @@ import {
   type ImageSource,
 } from '@boxship/oci';
 import { baseOrigin, basePath, fileIdentity } from './base-identity.ts';
+import { removeDamagedBlob } from './damaged-blob.ts';
 import { downloadBase } from './download-base.ts';
 import type { Lock, LockedBase } from './lock-file.ts';
 import type { Product } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
 import { wantedImages, type WantedImage } from './resolve-variants.ts';
+import { pickVersions } from './tool-versions.ts';
 
 export interface LockOptions {
   readonly cache: Cache;
@@ -33,10 +36,19 @@ export interface LockOptions {
  */
 export async function createLock(product: Product, apps: ProductApps, options: LockOptions): Promise<Lock> {
   const { cache, progress } = options;
+  await cache.sweep([BLOB_KIND]);
+  const tools = await pickVersions(product); // a program that is missing is told before hours of downloading
   const bases: Record<string, LockedBase> = {};
   for (const machine of product.machines) {
-    if ('url' in machine.base) await downloadBase(machine.base, { cache, progress }, machine.where);
-    const identity = await fileIdentity(basePath(product, machine, cache), cache, progress, { where: machine.where });
+    const { where } = machine;
+    const signal = options.signal ? { signal: options.signal } : {};
+    if ('url' in machine.base) await downloadBase(machine.base, { cache, progress, ...signal }, where);
+    const path = basePath(product, machine, cache);
+    const identity = await fileIdentity(path, cache, progress, { where });
+    // Unpacked here and now: afterwards the cache may be read-only.
+    const digestOf = () => Promise.resolve(identity.digest);
+    if ((await probeCompression(path)) !== 'none')
+      await (await openDiskImage(path, { cache, progress, digestOf })).close();
     bases[machine.name] = { from: baseOrigin(machine), digest: identity.digest, size: identity.size };
   }
 
@@ -44,8 +56,7 @@ export async function createLock(product: Product, apps: ProductApps, options: L
   const images: LockedImage[] = [];
   let epoch = 0;
   for (const image of wanted) {
-    const fetched = await fetchWanted(product, image, options);
-    await takeInventories(fetched, cache, progress, options.signal);
+    const fetched = await bringIn(product, image, options);
     epoch = Math.max(epoch, createdAt(fetched));
     images.push(lockedImage(image, fetched));
   }
@@ -68,8 +79,36 @@ export async function createLock(product: Product, apps: ProductApps, options: L
     ),
     origins: Object.fromEntries(wanted.map(({ reference, origin }) => [reference, origin])),
     images,
-    tools: await pickVersions(product),
+    tools,
   };
+}
+
+/** Fetches the image and reads its layers; a blob that was damaged in the cache is fetched anew, once. */
+async function bringIn(product: Product, image: WantedImage, options: LockOptions): Promise<FetchedImage> {
+  for (let attempt = 1; ; attempt++) {
+    const fetched = await fetchWanted(product, image, options);
+    try {
+      await takeInventories(fetched, options.cache, options.progress, options.signal);
+      return fetched;
+    } catch (error) {
+      const damaged = await removeDamagedBlob(error, options.cache);
+      if (!damaged) throw inImage(error, image);
+      if (attempt === 2) throw damaged;
+    }
+  }
+}
+
+/** The error, with the image and the service that wants it. */
+function inImage(error: unknown, { reference, where }: WantedImage): unknown {
+  if (!(error instanceof UserError)) return error;
+  return new UserError(
+    error.problems.map((problem) => ({
+      ...problem,
+      message: problem.message.includes(reference) ? problem.message : `${reference}: ${problem.message}`,
+      hint: problem.hint ?? 'The image cannot be unpacked as it is: build it again.',
+      ...(problem.where || !where ? {} : { where }),
+    })),
+  );
 }
 
 async function fetchWanted(product: Product, image: WantedImage, options: LockOptions): Promise<FetchedImage> {

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import type { Cache, Progress } from '@boxship/host';
+import { withPath, type Cache, type Progress } from '@boxship/host';
 import { UserError, type Location } from '@boxship/model';
 
 /** Fetches a URL; the caller's knows proxies and extra certificates. */
-export type FetchUrl = (url: string) => Promise<Response>;
+export type FetchUrl = (url: string, options: { readonly signal?: AbortSignal }) => Promise<Response>;
+
+export interface DownloadOptions {
+  readonly cache: Cache;
+  readonly progress: Progress;
+  readonly fetchUrl?: FetchUrl;
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Brings the base image at `url` into the cache (kind `download`, key = its sha256). Nothing is fetched when it is there.
@@ -12,24 +19,24 @@ export type FetchUrl = (url: string) => Promise<Response>;
  */
 export async function downloadBase(
   { url, sha256 }: { readonly url: string; readonly sha256: string },
-  { cache, progress, fetchUrl = fetch }: { cache: Cache; progress: Progress; fetchUrl?: FetchUrl },
+  { cache, progress, fetchUrl = fetch, signal }: DownloadOptions,
   where?: Location,
 ): Promise<string> {
   return await cache.get('download', sha256, async (path) => {
-    const response = await fetchUrl(url).catch((error: Error) => {
+    const failed = (error: Error): unknown => {
+      if (signal?.aborted || error instanceof UserError || 'syscall' in error) return error; // not of the network
       const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-      throw new UserError(
-        'DOWNLOAD_FAILED',
-        `${url}: ${error.message}${cause}`,
-        'Is the address right, and is a proxy needed (HTTPS_PROXY)?',
-        where,
-      );
+      const hint = 'Is the address right, and does this machine reach it? Or fetch it by hand and name the file.';
+      return new UserError('DOWNLOAD_FAILED', `${url}: ${error.message}${cause}`, hint, where);
+    };
+    const response = await fetchUrl(url, signal ? { signal } : {}).catch((error: Error) => {
+      throw failed(error);
     });
     if (!response.ok || !response.body) {
       throw new UserError(
         'DOWNLOAD_FAILED',
         `${url} answers ${response.status} ${response.statusText}`,
-        undefined,
+        'Look whether the vendor has moved the file.',
         where,
       );
     }
@@ -40,7 +47,9 @@ export async function downloadBase(
       const hash = createHash('sha256');
       for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
         hash.update(chunk);
-        await file.writeFile(chunk);
+        await file.writeFile(chunk).catch((error: unknown) => {
+          throw withPath(error, path);
+        });
         step.advance(chunk.length);
       }
       const digest = hash.digest('hex');
@@ -53,6 +62,8 @@ export async function downloadBase(
         );
       }
       await file.sync();
+    } catch (error) {
+      throw failed(error as Error);
     } finally {
       step.end();
       await file.close();

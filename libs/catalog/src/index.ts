@@ -1,8 +1,9 @@
 export { basePath, fileIdentity } from './base-identity.ts';
+export { removeDamagedBlob } from './damaged-blob.ts';
 export { createLock, type LockOptions } from './create-lock.ts';
 export { lockPath, readLock, writeLock, type Lock } from './lock-file.ts';
 export type { Machine, Product } from './product.ts';
 export { parseProduct, productSchema, readProductFile } from './product-file.ts';
 export { readApps, type ProductApps, type ResolvedApp } from './read-apps.ts';
 export { lockDifferences, releaseFolder, resolveVariants, type ResolveOptions } from './resolve-variants.ts';
-export { checkVersions } from './tool-versions.ts';
+export { checkVersions, pickVersions } from './tool-versions.ts';

@@ -89,11 +89,24 @@ export async function readLock(productFile: string): Promise<Lock> {
     throw new UserError('BAD_LOCK', `${path} is not JSON: ${(error as Error).message}`, hint, { file: path });
   }
   const validate = new Ajv({ strict: true }).compile<Lock>(lockSchema);
-  if (validate(value)) return value;
+  if (validate(value)) {
+    refuseTwins(value, path);
+    return value;
+  }
   const { instancePath, message } = validate.errors![0]!;
   throw new UserError('BAD_LOCK', `${path} is not a lock of this version: ${instancePath} ${message}`, hint, {
     file: path,
   });
+}
+
+/** A merge can leave an image twice, each with other digests. */
+function refuseTwins({ images }: Lock, path: string): void {
+  const seen = new Set<string>();
+  for (const { reference, platform } of images) {
+    const key = `${reference} for ${platform}`;
+    if (seen.has(key)) throw new UserError('BAD_LOCK', `${path} has ${key} twice`, 'Run: boxship lock', { file: path });
+    seen.add(key);
+  }
 }
 
 export async function writeLock(productFile: string, lock: Lock): Promise<void> {

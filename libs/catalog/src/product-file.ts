@@ -69,7 +69,7 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
   const size = (path: string[], text: string | number | undefined, fallback: number): number => {
     if (text === undefined) return fallback;
     try {
-      return typeof text === 'number' ? text : parseByteSize(text);
+      return parseByteSize(String(text));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       problems.push({ ...error.problems[0]!, where: yaml.locate(path) });
@@ -108,6 +108,14 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
         }
       : {}),
   };
+  if (store.size !== 'auto' && store.size < MiB && raw.store?.size !== undefined && problems.length === 0) {
+    problems.push({
+      code: 'STORE_TOO_SMALL',
+      message: `store.size is ${store.size} bytes; no store fits into less than 1 MiB`,
+      hint: 'Write auto, or a size with its unit, as 512MiB.',
+      where: yaml.locate(['store', 'size']),
+    });
+  }
   if (product.dataSize < 8 * MiB) {
     problems.push({
       code: 'DATA_TOO_SMALL',
@@ -234,6 +242,7 @@ function variantsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): Prod
 }
 
 function artifactsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): ArtifactOptions[] {
+  const seen = new Set<string>();
   return (raw.artifacts ?? ['raw']).flatMap((given, i): ArtifactOptions[] => {
     const name = typeof given === 'string' ? given : Object.keys(given)[0]!;
     if (name !== 'raw') {
@@ -247,6 +256,15 @@ function artifactsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): Art
     }
     const options = typeof given === 'string' ? {} : (given['raw'] ?? {});
     const compression = (options.compression ?? 'none') as 'none' | 'gz' | 'xz' | 'zst';
+    if (seen.has(compression)) {
+      problems.push({
+        code: 'DUPLICATE_ARTIFACT',
+        message: `the artifact raw with compression ${compression} is listed twice`,
+        hint: 'Keep one of them; a block map is of the image inside, whatever its compression.',
+        where: yaml.locate(['artifacts', i]),
+      });
+    }
+    seen.add(compression);
     return [{ format: 'raw', compression, bmap: options.bmap ?? true }];
   });
 }

@@ -42,15 +42,25 @@ export function readApps(product: Product, progress: Progress): ProductApps {
   const origins = new Map<string, ImageOrigin>();
   for (const origin of product.images) {
     const reference = collect(() => normalize(origin));
-    if (reference !== undefined) origins.set(reference, origin);
+    if (reference === undefined) continue;
+    const other = origins.get(reference);
+    if (other) {
+      problems.push({
+        code: 'DUPLICATE_IMAGE',
+        message: `"${other.reference}" and "${origin.reference}" are both ${reference}`,
+        hint: 'Keep one of them.',
+        where: origin.where,
+      });
+    }
+    origins.set(reference, origin);
   }
   const used = new Set([...apps.values()].flatMap(({ images }) => images.map(({ reference }) => reference)));
-  for (const [reference, { where }] of origins) {
-    if (used.has(reference) || problems.length > 0) continue;
+  const unused = problems.length > 0 ? [] : [...origins].filter(([reference]) => !used.has(reference));
+  for (const [reference, { where }] of unused) {
     problems.push({
       code: 'UNUSED_IMAGE',
       message: `no service of any app runs the image ${reference}`,
-      hint: `Known: ${[...used].join(', ')}.`,
+      hint: used.size > 0 ? `They run: ${[...used].sort().join(', ')}.` : 'Take it out of "images".',
       where,
     });
   }

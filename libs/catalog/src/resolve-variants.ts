@@ -3,6 +3,7 @@ import { baseOrigin } from './base-identity.ts';
 import type { Lock } from './lock-file.ts';
 import type { Machine, Product } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
+import { neededPrograms } from './tool-versions.ts';
 
 export interface ResolveOptions {
   readonly signing: Variant['signing'];
@@ -27,17 +28,20 @@ export function resolveVariants(
   if (differences.length > 0) throw new UserError(differences);
   refuseUnknown('variant', options.variants, product.variants);
   refuseUnknown('machine', options.machines, product.machines);
-  const variants = product.variants
-    .filter(({ name }) => options.variants?.includes(name) ?? true)
-    .flatMap((variant) =>
-      product.machines
-        .filter(({ name }) => variant.machines.includes(name) && (options.machines?.includes(name) ?? true))
-        .map((machine) => resolveVariant(product, variant.name, variant.apps, machine, lock, options)),
-    );
+  const all = product.variants.flatMap((variant) =>
+    product.machines
+      .filter(({ name }) => variant.machines.includes(name))
+      .map((machine) => resolveVariant(product, variant.name, variant.apps, machine, lock, options)),
+  );
+  refuseSameOutput(all); // of those that are not asked for, too: they are made another day
+  for (const variant of all) refuseLongName(variant);
+  const variants = all.filter(
+    ({ name, machine }) =>
+      (options.variants?.includes(name) ?? true) && (options.machines?.includes(machine.name) ?? true),
+  );
   if (variants.length === 0) {
     throw new UserError('NO_VARIANT', 'no variant is left for these machines', 'See "variants" in boxship.yaml.');
   }
-  refuseSameOutput(variants);
   return variants;
 }
 
@@ -66,6 +70,15 @@ export function lockDifferences(product: Product, apps: ProductApps, lock: Lock)
     const locked = Object.hasOwn(lock.apps, name) ? lock.apps[name] : undefined;
     if (!locked) differs(`app "${name}" is not in boxship.lock`, where);
     else if (locked.digest !== app.digest) differs(`app "${name}" was changed after boxship.lock was written`, where);
+    else if (
+      locked.images.join() !==
+      app.images
+        .map(({ reference }) => reference)
+        .sort()
+        .join()
+    ) {
+      differs(`boxship.lock has other images for the app "${name}" than its Compose file`, where);
+    }
   }
   for (const { reference, platform, origin, where } of wantedImages(product, apps)) {
     if (!lock.images.some((image) => image.reference === reference && image.platform === platform)) {
@@ -73,6 +86,9 @@ export function lockDifferences(product: Product, apps: ProductApps, lock: Lock)
     } else if (lock.origins[reference] !== origin) {
       differs(`the image ${reference} comes from ${origin}, in boxship.lock from ${lock.origins[reference]}`, where);
     }
+  }
+  for (const program of neededPrograms(product)) {
+    if (!Object.hasOwn(lock.tools, program)) differs(`the version of ${program} is not in boxship.lock`, undefined);
   }
   return problems;
 }
@@ -141,6 +157,19 @@ function refuseUnknown(kind: string, asked: readonly string[] | undefined, known
     const names = known.map((one) => one.name).join(', ');
     throw new UserError(`UNKNOWN_${kind.toUpperCase()}`, `there is no ${kind} "${name}"`, `Known: ${names}.`);
   }
+}
+
+/** What is made beside an image while it is written has the longest name: 60 bytes more. */
+const LONGEST_NAME = 255 - 60;
+
+function refuseLongName({ product, version, machine, name }: Variant): void {
+  const image = `${product}-${version}-${machine.name}-${name}.img`;
+  if (image.length <= LONGEST_NAME) return;
+  throw new UserError(
+    'NAME_TOO_LONG',
+    `the image ${image} would have a name of ${image.length} bytes; at most ${LONGEST_NAME} are possible`,
+    'Shorten the name of the product, the machine or the variant, or the version.',
+  );
 }
 
 /** `a-docker` + `b` and `a` + `docker-b`, as machine and variant, would write one path. */

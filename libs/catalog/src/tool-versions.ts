@@ -10,16 +10,21 @@ const VERSION_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   zstd: ['--version'],
 };
 
-/** Versions of the host programs whose version can change bytes of the product's artifacts. */
-export async function pickVersions(product: Product): Promise<Readonly<Record<string, string>>> {
+/** Host programs whose version can change bytes of the product's artifacts, sorted. */
+export function neededPrograms(product: Product): readonly string[] {
   const compressors = { none: undefined, gz: 'gzip', xz: 'xz', zst: 'zstd' } as const;
   const programs = new Set(['debugfs']);
   for (const { compression } of product.artifacts) {
     const program = compressors[compression];
     if (program) programs.add(program);
   }
+  return [...programs].sort();
+}
+
+/** Their versions on this machine. */
+export async function pickVersions(product: Product): Promise<Readonly<Record<string, string>>> {
   const versions: Record<string, string> = {};
-  for (const program of [...programs].sort()) versions[program] = await versionOf(program);
+  for (const program of neededPrograms(product)) versions[program] = await versionOf(program);
   return versions;
 }
 

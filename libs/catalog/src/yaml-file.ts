@@ -20,15 +20,28 @@ export function parseYaml(file: string, text: string): YamlFile {
   if (document.errors.length > 0) {
     throw new UserError(
       document.errors.map((error): Problem => ({
-        code: error.code === 'DUPLICATE_KEY' ? 'DUPLICATE_KEY' : 'BAD_YAML',
-        message: error.message,
+        ...(error.code === 'DUPLICATE_KEY'
+          ? {
+              code: 'DUPLICATE_KEY',
+              message: `the key "${/^[^\s:#]*/.exec(text.slice(error.pos[0]))![0]}" comes twice in one map`,
+              hint: 'Keep one of them: YAML does not say which would count.',
+            }
+          : { code: 'BAD_YAML', message: error.message, hint: 'Look at the indentation and the quotes there.' }),
         where: place(error.pos[0]),
       })),
     );
   }
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // aliases that name nothing, or that multiply without end; nesting deeper than the stack
+    if (!(error instanceof ReferenceError || error instanceof RangeError)) throw error;
+    throw new UserError('BAD_YAML', error.message, 'Write the values out, without anchors and aliases.', { file });
+  }
   return {
     file,
-    value: document.toJS({ maxAliasCount: 100 }) as unknown,
+    value,
     locate: (path, key) => place(offsetOf(document, path, key)),
   };
 }

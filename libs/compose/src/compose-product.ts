@@ -1,5 +1,5 @@
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ImageDigests } from '@boxship/disk';
 import { editExt4, type ContentWriter } from '@boxship/filesystem';
 import {
@@ -11,9 +11,10 @@ import {
   writeRawFiles,
   type RawImageWriter,
 } from '@boxship/formats';
-import { partialPath } from '@boxship/host';
+import { isLeftover, partialPath } from '@boxship/host';
 import { UserError, formatByteSize, type ContentSource, type Variant } from '@boxship/model';
-import { releaseFolder } from '@boxship/catalog';
+import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
+import { BLOB_KIND } from '@boxship/oci';
 import { readComposed, recordComposed } from './composed-state.ts';
 import { pumpContents, type Consumer } from './content-pump.ts';
 import { lockedImages } from './locked-image.ts';
@@ -62,6 +63,7 @@ export async function composeProduct(
   options: ComposeOptions,
 ): Promise<readonly ComposedVariant[]> {
   const { cache, publicKeyPem } = open;
+  await cache.sweep([BLOB_KIND]);
   const variants = open.variants(selection).map((variant) => ({
     variant,
     folder: resolve(options.out, releaseFolder(variant)),
@@ -82,10 +84,13 @@ export async function composeProduct(
       options.onPlan?.(prepared.plan);
     }
     if (works.length > 0) {
+      await removeLeftovers(options.out);
       await open.signer(); // a wrong password is told before anything is written
       await refuseFullDisk(options.out, works);
       await writeVariants(open, works, options, composed);
     }
+  } catch (error) {
+    throw (await removeDamagedBlob(error, cache)) ?? error;
   } finally {
     for (const { prepared } of works) await prepared[Symbol.asyncDispose]();
   }
@@ -116,7 +121,7 @@ async function writeVariants(
       composed.set(variant, { variant, folder: work.folder, unchanged: false, release });
     }
   } finally {
-    for (const { staging } of works) await rm(staging, { recursive: true, force: true });
+    for (const { staging } of works) await rm(staging, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
@@ -139,19 +144,23 @@ async function writeImages(
     'composing',
     works.reduce((sum, { prepared }) => sum + workload(prepared), 0),
   );
-  const onBytes = (bytes: number) => step.advance(bytes);
+  const onBytes = (bytes: number) => {
+    either.throwIfAborted(); // one that fails stops all others: a full disk is told at once
+    step.advance(bytes);
+  };
   const jobs: Promise<unknown>[] = [];
   const digests = new Map<VariantWork, Promise<ImageDigests>>();
   try {
     for (const work of works) {
-      await removeLeftovers(work.folder);
       await mkdir(work.staging, { recursive: true });
       const { variant, image } = work.prepared;
       images.set(work, await openRawImage(join(work.staging, rawImageName(variant)), image));
     }
     const consumers = consumersOf([...images.values()], works);
     for (const [work, image] of images) {
-      digests.set(work, digestWhileWritten(image, work.prepared.image, either));
+      const digest = digestWhileWritten(image, work.prepared.image, either);
+      digest.catch((error: unknown) => stop.abort(error)); // told by those who stop, or where it is waited for
+      digests.set(work, digest);
       jobs.push(image.writeFrame({ onBytes, edit: (path) => editRootfs(path, work.prepared) }));
     }
     jobs.push(pumpContents(consumers, { onBytes, signal: either }));
@@ -220,32 +229,34 @@ async function finishRelease(
   return release;
 }
 
-/** The staging folder takes the place of what was there; a reader sees the old one or the new one. */
+/** The staging folder takes the place of what was there; a reader sees the old one, the new one or, for a moment, none. */
 async function putInPlace({ folder, staging }: VariantWork): Promise<void> {
-  const old = partialPath(folder);
-  await rename(folder, old).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
-  await rename(staging, folder);
-  await rm(old, { recursive: true, force: true });
-}
-
-/** What killed runs left beside `folder`: partial folders of processes that are no more. */
-async function removeLeftovers(folder: string): Promise<void> {
-  const pattern = new RegExp(`^\\.${basename(folder).replace(/[.+]/g, '\\$&')}\\.(\\d+)-[0-9a-f]+\\.partial$`);
-  for (const name of await readdir(dirname(folder)).catch(() => [])) {
-    const pid = pattern.exec(name)?.[1];
-    if (pid === undefined || isRunning(Number(pid))) continue;
-    await rm(join(dirname(folder), name), { recursive: true, force: true });
+  for (;;) {
+    const old = partialPath(folder);
+    await rename(folder, old).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    const inTheWay = await rename(staging, folder).then(
+      () => false,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+        return true; // another run put its own there in between: equal inputs, equal bytes
+      },
+    );
+    await rm(old, { recursive: true, force: true });
+    if (!inTheWay) return;
   }
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+/** What killed runs left beside any release below `out`, of other versions and variants too. */
+async function removeLeftovers(out: string): Promise<void> {
+  for (const parent of await readdir(out, { withFileTypes: true }).catch(() => [])) {
+    if (!parent.isDirectory()) continue;
+    const folder = join(out, parent.name);
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name);
+      if (await isLeftover(path)) await rm(path, { recursive: true, force: true });
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parsePublicKey } from 'cosign-node-binding';
-import { writeFileAtomically, type Cache } from '@boxship/host';
+import type { Cache } from '@boxship/host';
 import { UserError, type Variant } from '@boxship/model';
 import { RELEASE_FILE, signatureNames, type Release } from './release.ts';
 import { verifyRelease } from './verify-release.ts';
@@ -29,10 +29,8 @@ export async function readComposed(
   variant: Variant,
   options: ComposedStateOptions,
 ): Promise<Release | undefined> {
-  const text = await readFile(statePath(options.cache, folder), 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const state = JSON.parse(text) as ComposedState;
-  if (state.inputs !== inputsOf(variant, options.publicKeyPem)) return undefined;
+  const state = (await options.cache.recall('composed', keyOf(folder))) as ComposedState | undefined;
+  if (typeof state?.files !== 'object' || state.inputs !== inputsOf(variant, options.publicKeyPem)) return undefined;
   for (const [name, expected] of Object.entries(state.files)) {
     if ((await fileState(join(folder, name))) !== expected) return undefined;
   }
@@ -45,7 +43,7 @@ export async function readComposed(
   }
 }
 
-/** Remembers what `folder` was made from. */
+/** Remembers what `folder` was made from, where the cache can be written: it only saves time. */
 export async function recordComposed(
   folder: string,
   variant: Variant,
@@ -58,11 +56,11 @@ export async function recordComposed(
     files[name] = await fileState(join(folder, name));
   }
   const state: ComposedState = { inputs: inputsOf(variant, publicKeyPem), files };
-  await writeFileAtomically(statePath(cache, folder), JSON.stringify(state));
+  await cache.remember('composed', keyOf(folder), state);
 }
 
-function statePath(cache: Cache, folder: string): string {
-  return cache.path('composed', createHash('sha256').update(folder).digest('hex'));
+function keyOf(folder: string): string {
+  return createHash('sha256').update(folder).digest('hex');
 }
 
 function inputsOf(variant: Variant, publicKeyPem: string): string {

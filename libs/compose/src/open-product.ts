@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { CosignError, isDevelopmentKey, loadPrivateKey, parsePublicKey, type Signer } from 'cosign-node-binding';
 import {
   checkVersions,
+  pickVersions,
   readApps,
   readLock,
   readProductFile,
@@ -45,8 +46,10 @@ export interface OpenProduct extends OpenProductOptions {
 export async function openProduct(file: string, options: OpenProductOptions): Promise<OpenProduct> {
   const product = await readProductFile(file);
   const apps = readApps(product, options.progress);
-  const lock = await readLock(product.file);
-  if (!options.allowToolVersions) await checkVersions(lock.tools);
+  const written = await readLock(product.file);
+  if (!options.allowToolVersions) await checkVersions(written.tools);
+  // what is made names the programs that made it
+  const lock = options.allowToolVersions ? { ...written, tools: await pickVersions(product) } : written;
   const publicKeyPem = await readPublicKey(product);
   const key = await cosign(() => parsePublicKey(publicKeyPem));
   const isDevelopment = isDevelopmentKey(key);

@@ -7,8 +7,8 @@ import {
   uuidFrom,
 } from '@boxship/disk';
 import { planWarnings, socketFiles, type SocketFiles } from '@boxship/device-socket';
-import { engines } from '@boxship/engines';
-import { planExt4, type Ext4Plan } from '@boxship/filesystem';
+import { engines, type Preload } from '@boxship/engines';
+import { planExt4, planExt4Edit, type Ext4Plan } from '@boxship/filesystem';
 import { rawFileNames, type RawImagePlan } from '@boxship/formats';
 import {
   MiB,
@@ -20,6 +20,7 @@ import {
   type ContainerImage,
   type Partition,
   type Tree,
+  type TreeEntry,
   type Variant,
 } from '@boxship/model';
 import { directory } from '@boxship/engines';
@@ -76,8 +77,9 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
   const sign = async (digest: Uint8Array) => await (await open.signer()).sign(digest);
   const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${variant.product}/${variant.machine.name}/${role}`);
 
-  const tree = await storeTree(variant, engine, images, apps, facts, sign);
-  const store = planStore(variant, images, tree, identity);
+  const preload = engine.preload(images, { epoch: variant.epoch });
+  const tree = await storeTree(variant, engine, preload, images, apps, facts, sign);
+  const store = planStore(variant, images, preload, tree, identity);
   const data = planData(variant, identity);
   const type = linuxFilesystemType(device.table);
   const appended = appendPartitions(
@@ -111,6 +113,10 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
       'Build the base image with a newer meta-boxship, or use one without a socket.',
     );
   }
+
+  const { epoch } = variant;
+  const edits = socket.entries.length > 0 ? await planExt4Edit(rootfs.content, socket.entries, { epoch }) : [];
+  const replaced = new Set(edits.filter(({ action }) => action === 'replace').map(({ path }) => path));
 
   const whole = { start: 0, end: Math.min(device.content.size, appended.deviceSize) };
   const rootfsRange = { start: rootfs.partition.start, end: rootfs.partition.start + rootfs.partition.size };
@@ -147,7 +153,11 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     },
     rootfs: {
       partition: rootfs.partition.number,
-      changes: socket.listing.map(({ path, why }) => ({ path: `/${path}`, action: 'add', why })),
+      changes: socket.listing.map(({ path, why }) => ({
+        path: `/${path}`,
+        action: replaced.has(path) ? 'replace' : 'add',
+        why,
+      })),
     },
     budget: budgetOf(variant, images, store),
     warnings,
@@ -158,12 +168,19 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
 function planStore(
   variant: Variant,
   images: readonly ContainerImage[],
+  preload: Preload,
   tree: Tree,
   identity: (role: string) => string,
 ): Ext4Plan {
   const { size, reserve } = variant.store;
+  let last: TreeEntry | undefined;
+  const watched: Tree = {
+    *entries() {
+      for (const entry of tree.entries()) yield (last = entry);
+    },
+  };
   try {
-    const plan = planExt4(tree, {
+    const plan = planExt4(watched, {
       uuid: identity('store'),
       hashSeed: identity('store-hash-seed'),
       label: 'boxship-store',
@@ -177,8 +194,29 @@ function planStore(
       `the store of ${formatByteSize(plan.sizeBytes)} would have ${formatByteSize(plan.freeBytes)} free; ${formatByteSize(wanted)} are to be kept for the device (store.reserve)`,
     );
   } catch (error) {
-    throw error instanceof UserError && error.code === 'STORE_FULL' ? storeFull(error, variant, images) : error;
+    if (!(error instanceof UserError)) throw error;
+    throw error.code === 'STORE_FULL' ? storeFull(error, variant, images) : inLayer(error, last, images, preload);
   }
+}
+
+/** An entry that cannot be kept is told with the image and the layer that it came from, by its path in there. */
+function inLayer(
+  error: UserError,
+  entry: TreeEntry | undefined,
+  images: readonly ContainerImage[],
+  preload: Preload,
+): UserError {
+  const found = entry && preload.layerAt(entry.path);
+  if (!found) return error;
+  const holder = images.find(({ layers }) => layers.some(({ diffId }) => diffId === found.layer.diffId));
+  const prefix = entry.path.slice(0, entry.path.length - found.path.length - 1);
+  return new UserError(
+    error.problems.map((problem) => ({
+      ...problem,
+      message: `${holder?.reference ?? 'an image'}, layer ${found.layer.blob.digest}: ${problem.message.replaceAll(`/${prefix}`, '')}`,
+      hint: problem.hint ?? 'The image cannot be unpacked as it is: build it again, without this entry.',
+    })),
+  );
 }
 
 /** The data partition as shipped: empty but for the folder of the engine's volumes; it grows to the end of any disk. */

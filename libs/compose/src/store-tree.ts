@@ -1,4 +1,4 @@
-import { directory, type Engine } from '@boxship/engines';
+import { directory, type Engine, type Preload } from '@boxship/engines';
 import type { App, ContainerImage, DeviceFacts, Digest, Tree, TreeEntry, Variant } from '@boxship/model';
 import { storeManifest, type SignDigest } from './store-manifest.ts';
 
@@ -15,13 +15,13 @@ export interface AppToStart {
 export async function storeTree(
   variant: Variant,
   engine: Engine,
+  preload: Preload,
   images: readonly ContainerImage[],
   apps: readonly AppToStart[],
   facts: DeviceFacts,
   sign: SignDigest,
 ): Promise<Tree> {
   const { epoch } = variant;
-  const preload = engine.preload(images, { epoch });
   const imageIds = new Map<string, Digest>(images.map(({ reference, config }) => [reference, config.digest]));
   const appEntries = new Map<string, TreeEntry>(); // each tree begins with the folder `apps`
   for (const { app, console } of apps) {

@@ -1,4 +1,4 @@
-import type { App, ContainerImage, DeviceFacts, Digest, Tree } from '@boxship/model';
+import type { App, BytePath, ContainerImage, DeviceFacts, Digest, ImageLayer, Tree } from '@boxship/model';
 
 /** What makes images runnable at first boot; paths are relative to the store partition. */
 export interface Preload {
@@ -8,6 +8,8 @@ export interface Preload {
   readonly state: Tree;
   /** The files of both whose bytes decide what runs; `boxship-verify` checks them before the engine starts. */
   readonly verified: Tree;
+  /** The image layer that a path of `layers` comes from, and its path in there: for errors. */
+  layerAt(path: BytePath): { readonly layer: ImageLayer; readonly path: BytePath } | undefined;
 }
 
 /** A directory of the store partition that the device mounts over the engine's own default path. */

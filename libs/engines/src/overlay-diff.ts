@@ -29,7 +29,7 @@ export function* overlayDiff(layer: ImageLayer, prefix: BytePath, epoch: number)
     if (!known.has(parent)) yield* missingParents(parent, known, facts, place, epoch);
     if (name === OPAQUE) continue;
     if (name.startsWith(WHITEOUT)) {
-      const hidden = joinPath(parent, name.slice(WHITEOUT.length));
+      const hidden = joinPath(parent, hiddenName(entry.path, name));
       if (facts.beatenWhiteouts.has(hidden)) continue;
       yield whiteout(place(hidden), entry);
       continue;
@@ -126,6 +126,17 @@ function whiteout(path: BytePath, { uid, gid, mtime, mtimeNanoseconds }: TreeEnt
 function splitPath(path: BytePath): { parent: BytePath; name: string } {
   const at = path.lastIndexOf('/');
   return at < 0 ? { parent: '', name: path } : { parent: path.slice(0, at), name: path.slice(at + 1) };
+}
+
+/** What a whiteout hides. Nothing, the directory itself or its parent are no names of a file. */
+function hiddenName(path: BytePath, name: string): string {
+  const hidden = name.slice(WHITEOUT.length);
+  if (!['', '.', '..'].includes(hidden)) return hidden;
+  throw new UserError(
+    'BAD_WHITEOUT',
+    `"${Buffer.from(path, 'latin1').toString()}" is a whiteout that hides no file`,
+    'The image is damaged or was made to do harm: build it again.',
+  );
 }
 
 function joinPath(parent: BytePath, name: string): BytePath {

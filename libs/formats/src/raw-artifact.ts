@@ -1,15 +1,9 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/disk';
+import type { BaseDevice } from './base-image-format.ts';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
-import { fileWriter } from '@boxship/host';
-import {
-  MiB,
-  writerSlice,
-  type BlockDevice,
-  type ByteRange,
-  type ContentSource,
-  type RandomWriter,
-} from '@boxship/model';
+import { fileWriter, withPath } from '@boxship/host';
+import { MiB, writerSlice, type ByteRange, type ContentSource, type RandomWriter } from '@boxship/model';
 
 /** One file system of ours and where it goes, bytes from the start of the device. */
 export interface PlacedFilesystem {
@@ -19,7 +13,7 @@ export interface PlacedFilesystem {
 
 /** A disk image, planned to the byte: the vendor's, our table, our partitions. */
 export interface RawImagePlan {
-  readonly base: BlockDevice;
+  readonly base: Pick<BaseDevice, 'path' | 'content'>;
   readonly deviceSize: number;
   /** The new partition table, as bytes at their positions. */
   readonly patches: readonly Patch[];
@@ -96,9 +90,9 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
     await handle.truncate(plan.deviceSize);
   } catch (error) {
     await handle.close();
-    throw error;
+    throw withPath(error, path);
   }
-  const target = fileWriter(handle);
+  const target = fileWriter(handle, path);
   const written = writtenMark();
   /** What is not final yet; the lowest of them is how far the file is final. */
   const frame = { pending: () => 0 };
@@ -137,18 +131,25 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
         .map(({ start, plan: filesystem }) =>
           tracked(filesystem.contentWriter(source, writerSlice(target, start)), start),
         ),
-    finish: () => syncAndClose(handle),
+    finish: () => syncAndClose(handle, path),
     abandon: () => handle.close(),
   };
 }
 
 async function copyBase(plan: RawImagePlan, target: RandomWriter, onBytes: (bytes: number) => void): Promise<void> {
-  await copySparse(plan.base.content, target, copiedRanges(plan), { onBytes });
+  const base = await open(plan.base.path, 'r');
+  try {
+    await copySparse(base, target, copiedRanges(plan), { onBytes });
+  } finally {
+    await base.close();
+  }
 }
 
-async function syncAndClose(handle: FileHandle): Promise<void> {
+async function syncAndClose(handle: FileHandle, path: string): Promise<void> {
   try {
     await handle.sync();
+  } catch (error) {
+    throw withPath(error, path);
   } finally {
     await handle.close();
   }

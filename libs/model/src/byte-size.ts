@@ -17,7 +17,9 @@ export function parseByteSize(text: string): number {
   if (!match || unit === undefined) {
     throw new UserError('BAD_SIZE', `"${text}" is not a size`, 'Write a number and a unit, as in 512MiB or 4GiB.');
   }
-  return Math.round(Number(match[1]) * unit);
+  const bytes = Math.round(Number(match[1]) * unit);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new UserError('BAD_SIZE', `"${text}" is more than any disk holds`, 'Write a size as in 512MiB or 4GiB.');
 }
 
 /** A size for people: `0 B`, `17.3 KiB`, `4.0 GiB`. */

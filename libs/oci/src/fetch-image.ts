@@ -70,7 +70,7 @@ export async function fetchImage(
   try {
     const onBytes = (count: number) => step.advance(count);
     const blobOptions = { onBytes, ...(signal ? { signal } : {}) };
-    const configBytes = await readConfig(await fetchBlob(source, asked, config, cache, blobOptions), config, cache);
+    const configBytes = await readConfig(config, cache, () => fetchBlob(source, asked, config, cache, blobOptions));
     const read = parseImageConfig(configBytes, layers.length, `the configuration of ${familiarName(asked)}`);
     const own = checkPlatform(resolved, read, platform, asked, progress);
     if (resolved.origin === 'synthesized') {
@@ -99,11 +99,12 @@ function withoutDigest({ registry, repository, tag }: Reference): Reference {
   return { registry, repository, ...(tag === undefined ? {} : { tag }) };
 }
 
-async function readConfig(path: string, config: Descriptor, cache: Cache): Promise<Uint8Array> {
-  const bytes = await readFile(path);
+/** What was damaged in the cache is fetched anew. */
+async function readConfig(config: Descriptor, cache: Cache, fetch: () => Promise<string>): Promise<Uint8Array> {
+  const bytes = await readFile(await fetch());
   if (sha256Digest(bytes) === config.digest) return bytes;
   await cache.remove('blob', config.digest.slice('sha256:'.length));
-  throw new UserError('DIGEST_MISMATCH', `${path} was damaged in the cache and is removed`, 'Run the command again.');
+  return await readFile(await fetch()); // verified as it comes in
 }
 
 /** The image's platform; a wrong one is an error, unless an index vouches for it. */

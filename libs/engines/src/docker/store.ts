@@ -1,4 +1,11 @@
-import { digestHex, type ContainerImage, type Digest, type ImageLayer, type TreeEntry } from '@boxship/model';
+import {
+  digestHex,
+  type BytePath,
+  type ContainerImage,
+  type Digest,
+  type ImageLayer,
+  type TreeEntry,
+} from '@boxship/model';
 import type { Preload, PreloadOptions } from '../engine.ts';
 import { directory, generatedFile, streamedFile, symlink } from '../entries.ts';
 import { overlayDiff } from '../overlay-diff.ts';
@@ -22,7 +29,14 @@ export function dockerStore(images: readonly ContainerImage[], { epoch }: Preloa
     layers: { entries: () => overlay2Entries(unique, epoch) },
     state: { entries: () => imageEntries(images, unique, epoch) },
     verified: { entries: () => verifiedEntries(images, unique, epoch) },
+    layerAt: (path) => layerAt(unique, path),
   };
+}
+
+function layerAt(layers: readonly ChainedLayer[], path: BytePath): ReturnType<Preload['layerAt']> {
+  const [, cacheId, inside] = /^docker\/overlay2\/([0-9a-f]{64})\/diff\/(.*)$/s.exec(path) ?? [];
+  const chained = layers.find((layer) => layer.cacheId === cacheId);
+  return chained && inside !== undefined ? { layer: chained.layer, path: inside } : undefined;
 }
 
 function* overlay2Entries(layers: readonly ChainedLayer[], epoch: number): Iterable<TreeEntry> {
@@ -132,7 +146,8 @@ function blobsByDiffId(images: readonly ContainerImage[]): ReadonlyMap<Digest, r
  * digest, and the index's when the reference named one, which is what a pull by tag records.
  */
 function repositoriesJson(images: readonly ContainerImage[]): string {
-  const repositories: Record<string, Record<string, string>> = {};
+  // no prototype: an image may be called "constructor"
+  const repositories: Record<string, Record<string, string>> = Object.create(null) as Record<string, never>;
   for (const image of images) {
     const { repository, tag } = splitReference(image.reference);
     const name = familiarName(repository);
