@@ -118,3 +118,32 @@ export async function readSampleRelease(productFolder: string, variant: 'basic' 
     },
   };
 }
+
+/**
+ * The same product in another folder, with a base image, keys and a program of its own there and nothing in its cache:
+ * its product file names no place outside.
+ */
+export async function moveSample(product: SampleProduct, folder: string): Promise<SampleProduct> {
+  await mkdir(folder, { recursive: true });
+  const text = await readFile(join(product.folder, 'boxship.yaml'), 'utf8');
+  const [, base] = / base: (\S+) /.exec(text)!;
+  await runProgram('cp', ['--sparse=always', '--reflink=auto', base!, join(folder, 'vendor.img')]);
+  for (const name of ['images', 'apps', 'keys']) await runProgram('cp', ['-r', join(product.folder, name), folder]);
+  await mkdir(join(folder, 'bin'));
+  await runProgram('cp', [product.program, join(folder, 'bin')]); // alone: no schema, no folder beside it
+  const moved = text.replace(base!, './vendor.img').replace(join(product.folder, 'keys'), './keys');
+  await writeFile(join(folder, 'boxship.yaml'), moved);
+  return { program: join(folder, 'bin/boxship.mjs'), folder, publicKey: join(folder, 'keys/release.pub') };
+}
+
+/** Digest of every file of a release, by name. */
+export async function digestsOf(folder: string): Promise<Record<string, string>> {
+  const { stdout } = await runProgram('sh', ['-c', 'sha256sum *'], { cwd: folder });
+  return Object.fromEntries(
+    stdout
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => [line.slice(66), line.slice(0, 64)] as const),
+  );
+}

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,7 @@ declare module 'vitest' {
 /** Made once for all files: the program as users get it, far from any node_modules, and a product composed with it. */
 export default async function setup(project: TestProject) {
   const scratch = await mkdtemp(join(tmpdir(), 'boxship-product-'));
+  await chmod(scratch, 0o755); // a test enters it as another user
   const build = fileURLToPath(new URL('../../tools/cli/build.mjs', import.meta.url));
   await runProgram(process.execPath, [build, join(scratch, 'bin')]);
   const { image: base } = await buildBaseImage();
