@@ -103,7 +103,7 @@ describe('a layer', () => {
     await product.edit('boxship.yaml', (text) => `${text}store: { size: 32MiB }\n`);
     const error = await refusal(product.compose());
     expect(error.code).toBe('STORE_FULL');
-    expect(error.message).toMatch(/variant "basic" of "tiny".*32\.0 MiB.*\d+\.\d MiB.*missing/s);
+    expect(error.message).toMatch(/variant "basic" of "tiny".*54\.0 MiB are missing.*86\.0 MiB.*32\.0 MiB/s);
     expect(error.message).toMatch(
       /The largest layers:\n +64\.0 MiB +[0-9a-f]{12} +registry\.example\.com\/acme\/app:1/,
     );

@@ -154,7 +154,7 @@ const bases = new Map<string, string>();
 
 /** Making a file system takes half a second: each kind is made once for a test file. */
 async function putBase(file: string, options: TinyBaseOptions = {}): Promise<void> {
-  const kind = JSON.stringify(options);
+  const kind = JSON.stringify(options, (_key, value: unknown) => (value === undefined ? null : value));
   let made = bases.get(kind);
   if (!made) {
     const scratch = await mkdtemp(join(tmpdir(), 'boxship-fear-base-'));

@@ -1,5 +1,5 @@
 import type { Ext4Plan } from '@boxship/filesystem';
-import { UserError, formatByteSize, type ContainerImage, type Digest, type Variant } from '@boxship/model';
+import { MiB, UserError, formatByteSize, type ContainerImage, type Digest, type Variant } from '@boxship/model';
 import type { AppBudget, Budget, LayerBudget } from './variant-plan.ts';
 
 /** Where the bytes of a store go, from inventories alone. */
@@ -42,8 +42,21 @@ function appBudget(name: string, layers: readonly LayerBudget[]): AppBudget {
   return { name, bytes: sum(own), shared: sum(own.filter(({ apps }) => apps.length > 1)) };
 }
 
-/** The store does not fit: says by how much, and what takes the most. */
-export function storeFull(error: UserError, variant: Variant, images: readonly ContainerImage[]): UserError {
+/**
+ * The store does not fit: says by how much, and what takes the most. `enough`: bytes of the smallest size above the one in
+ * the product file that does; absent when that is `auto`.
+ */
+export function storeFull(
+  error: UserError,
+  variant: Variant,
+  images: readonly ContainerImage[],
+  enough?: number,
+): UserError {
+  const { size, reserve } = variant.store;
+  const what =
+    size === 'auto' || enough === undefined
+      ? error.problems[0]!.message
+      : `the store of ${formatByteSize(size)} is too small: its files${reserve > 0 ? ` and its reserve of ${Number((reserve * 100).toFixed(1))} %` : ''} need ${formatByteSize(enough)}, ${formatByteSize(enough - size)} are missing`;
   const largest = layerBudgets(variant, images).slice(0, 8);
   const rows = largest.map(
     ({ diffId, bytes, images: holders }) =>
@@ -51,7 +64,9 @@ export function storeFull(error: UserError, variant: Variant, images: readonly C
   );
   return new UserError(
     error.code,
-    `variant "${variant.name}" of "${variant.machine.name}": ${error.problems[0]!.message}\nThe largest layers:${rows.join('')}`,
-    'Raise store.size in boxship.yaml (or write auto), or drop an app from this variant.',
+    `variant "${variant.name}" of "${variant.machine.name}": ${what}\nThe largest layers:${rows.join('')}`,
+    enough === undefined
+      ? 'Drop an app from this variant.'
+      : `Write store: { size: ${enough / MiB}MiB } or auto in boxship.yaml, or drop an app from this variant.`,
   );
 }

@@ -14,7 +14,6 @@ import {
   MiB,
   UserError,
   alignUp,
-  formatByteSize,
   formatProblem,
   pick,
   type ContainerImage,
@@ -145,7 +144,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
   const plan: VariantPlan = {
     variant,
     folder: releaseFolder(variant),
-    files: variant.artifacts.flatMap((artifact) => rawFileNames(variant, artifact)),
+    files: [...new Set(variant.artifacts.flatMap((artifact) => rawFileNames(variant, artifact)))],
     table: {
       type: device.table.type,
       before: { size: device.content.size, partitions: device.table.partitions.map((one) => planned(one, true)) },
@@ -173,6 +172,14 @@ function planStore(
   identity: (role: string) => string,
 ): Ext4Plan {
   const { size, reserve } = variant.store;
+  const planOf = (wanted: Parameters<typeof planExt4>[1]['size']) =>
+    planExt4(watched, {
+      uuid: identity('store'),
+      hashSeed: identity('store-hash-seed'),
+      label: 'boxship-store',
+      epoch: variant.epoch,
+      size: wanted,
+    });
   let last: TreeEntry | undefined;
   const watched: Tree = {
     *entries() {
@@ -180,22 +187,17 @@ function planStore(
     },
   };
   try {
-    const plan = planExt4(watched, {
-      uuid: identity('store'),
-      hashSeed: identity('store-hash-seed'),
-      label: 'boxship-store',
-      epoch: variant.epoch,
-      size: size === 'auto' ? { auto: true, reserveFraction: reserve } : { exact: alignUp(size, MiB) },
-    });
-    const wanted = Math.floor(plan.sizeBytes * reserve);
-    if (plan.freeBytes >= wanted) return plan;
-    throw new UserError(
-      'STORE_FULL',
-      `the store of ${formatByteSize(plan.sizeBytes)} would have ${formatByteSize(plan.freeBytes)} free; ${formatByteSize(wanted)} are to be kept for the device (store.reserve)`,
+    return planOf(
+      size === 'auto'
+        ? { auto: true, reserveFraction: reserve }
+        : { exact: alignUp(size, MiB), reserveFraction: reserve },
     );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw error.code === 'STORE_FULL' ? storeFull(error, variant, images) : inLayer(error, last, images, preload);
+    if (error.code !== 'STORE_FULL') throw inLayer(error, last, images, preload);
+    if (size === 'auto') throw storeFull(error, variant, images);
+    const enough = planOf({ auto: true, reserveFraction: reserve, minimum: alignUp(size, MiB) + 1, step: MiB });
+    throw storeFull(error, variant, images, enough.sizeBytes);
   }
 }
 
