@@ -56,7 +56,7 @@ export function storeFull(
   const what =
     size === 'auto' || enough === undefined
       ? error.problems[0]!.message
-      : `the store of ${formatByteSize(size)} is too small: its files${reserve > 0 ? ` and its reserve of ${Number((reserve * 100).toFixed(1))} %` : ''} need ${formatByteSize(enough)}, ${formatByteSize(enough - size)} are missing`;
+      : `${formatByteSize(enough - size)} are missing: the files of the store${reserve > 0 ? ` and its reserve of ${Number((reserve * 100).toFixed(1))} %` : ''} need ${formatByteSize(enough)}, store.size is ${formatByteSize(size)}`;
   const largest = layerBudgets(variant, images).slice(0, 8);
   const rows = largest.map(
     ({ diffId, bytes, images: holders }) =>

@@ -22,6 +22,17 @@ function emptySource(size: number): ContentSource {
   };
 }
 
+/** The message of STORE_FULL. */
+function refusal(plan: () => unknown): string {
+  try {
+    plan();
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'STORE_FULL' });
+    return (error as UserError).message;
+  }
+  return expect.fail('it fits');
+}
+
 async function dump(image: string): Promise<string> {
   return (await runProgram('dumpe2fs', [image])).stdout.toString();
 }
@@ -179,6 +190,35 @@ describe.skipIf(missing !== undefined)(`ext4 and ${oracle}`, () => {
       expect.objectContaining({ code: 'STORE_FULL', message: expect.stringContaining(`${sizeBytes} bytes`) }) as Error,
     );
   });
+
+  // a journal comes with 8 MiB and grows with 128 MiB: a size may hold less than a smaller one
+  it.each([
+    [0, 1.2, 1],
+    [0, 4, 4],
+    [0, 7.4, 8],
+    [0, 7.9, 7.9],
+    [0.1, 6, 8],
+    [0.25, 6, 9],
+    [0, 123.5, 126],
+    [0.05, 118, 126],
+    [0, 250, 200],
+  ])('names a size that does, and no smaller one does: reserve %d, %d MiB in %d MiB', (reserveFraction, content, given) => {
+    const tree = treeOf(file('f', emptySource(content * MiB), 0, content * MiB));
+    const exactly = (exact: number) => planExt4(tree, { ...OPTIONS, size: { exact, reserveFraction } });
+    const check = (named: number, step: number) => {
+      expect(named).toBeGreaterThan(given * MiB);
+      const { sizeBytes, freeBytes } = exactly(named);
+      expect(freeBytes).toBeGreaterThanOrEqual(sizeBytes * reserveFraction);
+      for (let less = named - step; less > given * MiB && less > named - 50 * step; less -= step) refusal(() => exactly(less));
+    };
+    const named = /need a file system of [^(]*\((\d+) bytes\)/.exec(refusal(() => exactly(given * MiB)))![1];
+    check(Number(named), 4096);
+
+    const size = { auto: true, reserveFraction, minimum: given * MiB + 1, step: MiB } as const;
+    const whole = planExt4(tree, { ...OPTIONS, size }).sizeBytes;
+    expect(whole % MiB).toBe(0);
+    check(whole, MiB);
+  }); // prettier-ignore
 
   it('leaves the reserve free, and the inodes', () => {
     const plan = planExt4(sampleTree(), {

@@ -66,10 +66,12 @@ export function planExt4(tree: Tree, options: Ext4Options): Ext4Plan {
   if (label.length > 16) throw badOption(`label "${options.label}" has ${label.length} bytes, ext4 keeps 16`);
   const { epoch, growthFactor = 64, freeInodes = 0, size } = options;
   if (!Number.isInteger(epoch) || epoch < 0 || epoch >= 2 ** 32) throw badOption(`epoch ${epoch} is not in 32 bits`);
-  if ('auto' in size && !(size.reserveFraction >= 0 && size.reserveFraction < 1)) {
-    throw badOption(`reserveFraction ${size.reserveFraction} is not from 0 to below 1`);
+  const { reserveFraction = 0 } = size;
+  if (!(reserveFraction >= 0 && reserveFraction < 1)) {
+    throw badOption(`reserveFraction ${reserveFraction} is not from 0 to below 1`);
   }
   if ('exact' in size && !(size.exact >= 0 && size.exact < Infinity)) throw badOption(`size ${size.exact} is no size`);
+  if ('auto' in size && !((size.step ?? 1) > 0)) throw badOption(`step ${size.step} is no size`);
   if (!(growthFactor >= 1)) throw badOption(`growthFactor ${growthFactor} is below 1`);
   const journalBlocks = options.journal && Math.ceil(options.journal.size / BLOCK_SIZE);
   if (journalBlocks !== undefined && journalBlocks !== 0 && journalBlocks < MIN_JOURNAL_BLOCKS) {
