@@ -115,7 +115,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
 
   const { epoch } = variant;
   const edits = socket.entries.length > 0 ? await planExt4Edit(rootfs.content, socket.entries, { epoch }) : [];
-  const replaced = new Set(edits.filter(({ action }) => action === 'replace').map(({ path }) => path));
+  const reasons = new Map(socket.listing.map(({ path, why }) => [path, why]));
 
   const whole = { start: 0, end: Math.min(device.content.size, appended.deviceSize) };
   const rootfsRange = { start: rootfs.partition.start, end: rootfs.partition.start + rootfs.partition.size };
@@ -152,11 +152,10 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     },
     rootfs: {
       partition: rootfs.partition.number,
-      changes: socket.listing.map(({ path, why }) => ({
-        path: `/${path}`,
-        action: replaced.has(path) ? 'replace' : 'add',
-        why,
-      })),
+      // what really changes: a folder that is there is none, one that is made on the way is
+      changes: edits.flatMap(({ path, action }) =>
+        action === 'keep' ? [] : [{ path: `/${path}`, action, why: reasons.get(path) ?? 'a folder on the way' }],
+      ),
     },
     budget: budgetOf(variant, images, store),
     warnings,
