@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { CosignError, isDevelopmentKey, loadPrivateKey, parsePublicKey, type Signer } from 'cosign-node-binding';
+import {
+  CosignError,
+  isDevelopmentKey,
+  loadPrivateKey,
+  parsePublicKey,
+  type PublicKey,
+  type Signer,
+} from 'cosign-node-binding';
 import {
   checkVersions,
   pickVersions,
@@ -38,7 +45,11 @@ export interface OpenProduct extends OpenProductOptions {
   readonly publicKeyPem: string;
   readonly isDevelopment: boolean;
   variants(selection: Selection): readonly Variant[];
-  /** The private key, opened once. Errors: NO_PASSWORD, WRONG_PASSWORD, BAD_KEY, KEY_MISMATCH. */
+  /**
+   * The private key, opened once. Errors: NO_PASSWORD, WRONG_PASSWORD, BAD_KEY, KEY_MISMATCH, DEVELOPMENT_KEY_MISMATCH: the
+   * mark inside the private key decides, because anybody can take that of the public one away, and the plan, the device and
+   * the release would then not say what they must.
+   */
   signer(): Promise<Signer>;
 }
 
@@ -67,7 +78,7 @@ export async function openProduct(file: string, options: OpenProductOptions): Pr
         version: options.version,
         signing: { keyId: key.keyId, development: isDevelopment },
       }),
-    signer: () => (signer ??= openSigner(product, key.keyId)),
+    signer: () => (signer ??= openSigner(product, key)),
   };
 }
 
@@ -92,7 +103,7 @@ async function readPublicKey(product: Product): Promise<string> {
   return await readKeyFile(keyPath(product, 'publicKey'), 'NO_PUBLIC_KEY');
 }
 
-async function openSigner(product: Product, keyId: string): Promise<Signer> {
+async function openSigner(product: Product, publicKey: PublicKey): Promise<Signer> {
   const path = keyPath(product, 'key');
   const variable = product.signing!.passwordEnvironment;
   const password = process.env[variable];
@@ -105,11 +116,19 @@ async function openSigner(product: Product, keyId: string): Promise<Signer> {
   }
   const pem = await readKeyFile(path, 'NO_SIGNING_KEY');
   const signer = await cosign(() => loadPrivateKey(pem, password));
-  if (signer.keyId !== keyId) {
+  if (signer.keyId !== publicKey.keyId) {
     throw new UserError(
       'KEY_MISMATCH',
-      `${path} is the key ${signer.keyId}, its public half in boxship.yaml is ${keyId}`,
+      `${path} is the key ${signer.keyId}, its public half in boxship.yaml is ${publicKey.keyId}`,
       'Name the two files of one pair under "signing".',
+    );
+  }
+  if (isDevelopmentKey(signer) && !isDevelopmentKey(publicKey)) {
+    const half = keyPath(product, 'publicKey');
+    throw new UserError(
+      'DEVELOPMENT_KEY_MISMATCH',
+      `${path} is marked as a development key; the mark was taken out of its public half ${half}`,
+      'Bring back the public half that was made with the key. For a release, name a release key: boxship keygen makes one.',
     );
   }
   return signer;

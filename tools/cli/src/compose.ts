@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { composeProduct, openProduct, type ComposedVariant, type OpenProduct } from '@boxship/compose';
 import { UserError, formatByteSize } from '@boxship/model';
-import { isDevelopmentKey, type Signer } from 'cosign-node-binding';
+import type { Signer } from 'cosign-node-binding';
 import { defineAction, examples } from './define-action.ts';
 import { askHidden } from './password.ts';
 import { formatPlan } from './plan-report.ts';
@@ -47,7 +47,13 @@ export function addCompose(program: Command): void {
     const allowToolVersions = options.allowToolVersions ?? false;
     const open = await openProduct(session.file, { cache, progress, version, allowToolVersions });
     const development = open.isDevelopment;
-    if (options.release && development) throw developmentKey('the signing key is marked as a development key');
+    if (options.release && development) {
+      throw new UserError(
+        'DEVELOPMENT_KEY',
+        'the signing key is marked as a development key',
+        'Name the release key in boxship.yaml: signing: { key: … }. boxship keygen makes one.',
+      );
+    }
     const out = options.out ?? resolve(dirname(open.product.file), 'deploy');
     const composed = await composeProduct({ ...open, signer: () => openSigner(open, session) }, selectionOf(options), {
       out,
@@ -60,33 +66,18 @@ export function addCompose(program: Command): void {
   });
 }
 
-function developmentKey(message: string): UserError {
-  return new UserError(
-    'DEVELOPMENT_KEY',
-    message,
-    'Name the release key in boxship.yaml: signing: { key: … }. boxship keygen makes one.',
-  );
-}
-
 function warnOfDevelopmentKey({ progress }: Session): void {
   progress.warn('SIGNED WITH A DEVELOPMENT KEY. These artifacts are for trying things: whoever has the development');
   progress.warn('key can make images that these devices take for yours. For customers: boxship compose --release');
 }
 
-/**
- * The private key, when something has to be signed: its password is asked for where a person sits. The mark inside the
- * private key decides, because anybody can take that of the public one away. Errors: DEVELOPMENT_KEY.
- */
+/** The private key, when something has to be signed: its password is asked for where a person sits. */
 async function openSigner(open: OpenProduct, session: Session): Promise<Signer> {
   const { key, passwordEnvironment: variable } = open.product.signing!;
   if (process.env[variable] === undefined && process.stdin.isTTY === true) {
     process.env[variable] = await askHidden(`Password of ${key}: `, session);
   }
-  const signer = await open.signer();
-  if (isDevelopmentKey(signer) && !open.isDevelopment) {
-    throw developmentKey(`${key} is marked as a development key; the mark was taken out of its public half`);
-  }
-  return signer;
+  return await open.signer();
 }
 
 /** A composed variant for `--json`; its variant is in `release`. */
