@@ -6,7 +6,7 @@ import {
   serializePartitionTable,
   uuidFrom,
 } from '@boxship/disk';
-import { planWarnings, socketFiles, type SocketFiles } from '@boxship/device-socket';
+import { planWarnings, type SocketFiles } from '@boxship/device-socket';
 import { engines, type Preload } from '@boxship/engines';
 import { planExt4, planExt4Edit, type Ext4Plan } from '@boxship/filesystem';
 import { rawFileNames, type RawImagePlan } from '@boxship/formats';
@@ -25,10 +25,10 @@ import {
 import { directory } from '@boxship/engines';
 import { releaseFolder } from '@boxship/catalog';
 import { budgetOf, storeFull } from './budget.ts';
+import { fitSocket } from './fit-socket.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
-import { SOCKET_VERSION } from './store-manifest.ts';
 import { storeTree } from './store-tree.ts';
 import type { PlannedPartition, VariantPlan } from './variant-plan.ts';
 
@@ -91,29 +91,18 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     { alignment: PARTITION_ALIGNMENT, after: await findDataEnd(device.content, device.table) },
   );
   const [storePartition, dataPartition] = appended.added as readonly [Partition, Partition];
-  const socket: SocketFiles =
-    facts.socketVersion === undefined
-      ? await socketFiles({
-          facts,
-          product: variant.product,
-          machine: variant.machine.name,
-          storeUuid: identity('store'),
-          dataUuid: identity('data'),
-          tableType: device.table.type,
-          publicKeyPem: open.publicKeyPem,
-          development: variant.signing.development,
-          epoch: variant.epoch,
-        })
-      : { entries: [], listing: [] };
-  if (facts.socketVersion !== undefined && facts.socketVersion < SOCKET_VERSION) {
-    throw new UserError(
-      'SOCKET_TOO_OLD',
-      `the base image has a device socket of version ${facts.socketVersion}; this store needs version ${SOCKET_VERSION}`,
-      'Build the base image with a newer meta-boxship, or use one without a socket.',
-    );
-  }
-
   const { epoch } = variant;
+  const socket = await fitSocket({
+    facts,
+    product: variant.product,
+    machine: variant.machine.name,
+    storeUuid: identity('store'),
+    dataUuid: identity('data'),
+    tableType: device.table.type,
+    publicKeyPem: open.publicKeyPem,
+    development: variant.signing.development,
+    epoch,
+  });
   const edits = socket.entries.length > 0 ? await planExt4Edit(rootfs.content, socket.entries, { epoch }) : [];
   const reasons = new Map(socket.listing.map(({ path, why }) => [path, why]));
 
@@ -153,8 +142,8 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     rootfs: {
       partition: rootfs.partition.number,
       // what really changes: a folder that is there is none, one that is made on the way is
-      changes: edits.flatMap(({ path, action }) =>
-        action === 'keep' ? [] : [{ path: `/${path}`, action, why: reasons.get(path) ?? 'a folder on the way' }],
+      changes: edits.flatMap(({ path, asked, action }) =>
+        action === 'keep' ? [] : [{ path: `/${path}`, action, why: reasons.get(asked) ?? 'a folder on the way' }],
       ),
     },
     budget: budgetOf(variant, images, store),

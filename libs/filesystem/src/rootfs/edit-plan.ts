@@ -12,6 +12,8 @@ export interface EditOptions {
 /** One path that an edit touched, without symlinks in it. */
 export interface Edit {
   readonly path: BytePath;
+  /** The same path as the caller named it, or as it begins one that the caller named. */
+  readonly asked: BytePath;
   /** `keep`: a directory that was there already; its attributes are the vendor's. */
   readonly action: 'add' | 'replace' | 'keep';
   /** SELinux label that it got. */
@@ -39,8 +41,8 @@ export async function planExt4Edit(
 }
 
 /** The public part of a placed entry. */
-export function editOf({ path, action, label }: PlacedEntry): Edit {
-  return { path, action, ...(label ? { label } : {}) };
+export function editOf({ entry, path, action, label }: PlacedEntry): Edit {
+  return { path, asked: entry.path, action, ...(label ? { label } : {}) };
 }
 
 /** Every entry at its place, with the parents that are missing before it; all checks done. */

@@ -1,0 +1,44 @@
+import { parsePublicKey } from 'cosign-node-binding';
+import { socketFiles, type SocketFiles, type SocketOptions } from '@boxship/device-socket';
+import { UserError } from '@boxship/model';
+import { SOCKET_VERSION } from './store-manifest.ts';
+
+/**
+ * What the rootfs needs so that a store of ours plugs in: nothing when it has a device socket, which then must be the one
+ * that this variant would get. Errors: SOCKET_TOO_OLD, SOCKET_MISMATCH, naming what the socket has and what is needed; those
+ * of `socketFiles`.
+ */
+export async function fitSocket(options: SocketOptions): Promise<SocketFiles> {
+  const { socket } = options.facts;
+  if (!socket) return await socketFiles(options);
+  if (socket.version < SOCKET_VERSION) {
+    throw new UserError(
+      'SOCKET_TOO_OLD',
+      `the base image has a device socket of version ${socket.version}; this store needs version ${SOCKET_VERSION}`,
+      'Build the base image with a newer meta-boxship, or use one without a socket.',
+    );
+  }
+  const differences = [
+    ['the public key', keyIdOf(socket.publicKeyPem), keyIdOf(options.publicKeyPem)],
+    ['the partition table', socket.tableType, options.tableType],
+    ['the UUID of the store', socket.storeUuid, options.storeUuid],
+    ['the UUID of the data', socket.dataUuid, options.dataUuid],
+  ].filter(([, has, needs]) => has !== needs);
+  if (differences.length === 0) return { entries: [], listing: [] };
+  throw new UserError(
+    differences.map(([what, has, needs]) => ({
+      code: 'SOCKET_MISMATCH',
+      message: `the device socket of the base image expects another store: ${what} is ${has || 'missing'} there, and ${needs} here`,
+      hint: 'Use a base image that was built for this product, machine and signing key, or one without a device socket.',
+    })),
+  );
+}
+
+/** The key that a PEM holds, however it is written. */
+function keyIdOf(pem: string): string {
+  try {
+    return parsePublicKey(pem).keyId;
+  } catch {
+    return 'unreadable';
+  }
+}
