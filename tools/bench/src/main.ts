@@ -41,7 +41,8 @@ const env = { COSIGN_PASSWORD: 'bench' };
 const cache = join(folder, 'cache');
 const deploy = join(folder, 'deploy');
 const run = (...args: string[]): Promise<Measured> =>
-  measure(process.execPath, [boxship, '-f', join(folder, 'boxship.yaml'), '--cache', cache, '-q', ...args], env);
+  // the file itself, for the sake of the flags in its first line
+  measure(boxship, ['-f', join(folder, 'boxship.yaml'), '--cache', cache, '-q', ...args], env);
 const clean = (): void => rmSync(deploy, { recursive: true, force: true });
 
 if (!existsSync(join(folder, 'bench.key')))

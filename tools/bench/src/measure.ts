@@ -21,7 +21,7 @@ export async function measure(
   let peakBytes = 0;
   const timer = setInterval(() => {
     peakBytes = Math.max(peakBytes, treeMemory(child.pid));
-  }, 100);
+  }, 50);
   const { code } = await child.ended;
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   clearInterval(timer);
