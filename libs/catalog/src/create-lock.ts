@@ -1,5 +1,4 @@
 import { dirname } from 'node:path';
-import { openDiskImage, probeCompression } from '@boxship/disk';
 import { takeInventory } from '@boxship/image-layers';
 import type { Cache, Progress } from '@boxship/host';
 import { UserError, type LockedImage } from '@boxship/model';
@@ -14,6 +13,7 @@ import {
   type ImageSource,
 } from '@boxship/oci';
 import { baseOrigin, basePath, fileIdentity } from './base-identity.ts';
+import { checkBase } from './check-base.ts';
 import { removeDamagedBlob } from './damaged-blob.ts';
 import { downloadBase } from './download-base.ts';
 import type { Lock, LockedBase } from './lock-file.ts';
@@ -45,10 +45,7 @@ export async function createLock(product: Product, apps: ProductApps, options: L
     if ('url' in machine.base) await downloadBase(machine.base, { cache, progress, ...signal }, where);
     const path = basePath(product, machine, cache);
     const identity = await fileIdentity(path, cache, progress, { where });
-    // Unpacked here and now: afterwards the cache may be read-only.
-    const digestOf = () => Promise.resolve(identity.digest);
-    if ((await probeCompression(path)) !== 'none')
-      await (await openDiskImage(path, { cache, progress, digestOf })).close();
+    await checkBase(path, identity, { cache, progress, where }); // and unpacked: afterwards the cache may be read-only
     bases[machine.name] = { from: baseOrigin(machine), digest: identity.digest, size: identity.size };
   }
 
