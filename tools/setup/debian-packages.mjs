@@ -12,6 +12,11 @@ export function debianPackages() {
   return JSON.parse(readFileSync(join(here, 'debian-packages.json'), 'utf8')).packages;
 }
 
+/** Packages of other suites, `{ name, suite, reason }`: unpacked beside the system, never installed. */
+export function otherSuites() {
+  return JSON.parse(readFileSync(join(here, 'debian-packages.json'), 'utf8')).otherSuites;
+}
+
 /** Names of `packages` that dpkg does not have; one call, a few milliseconds. */
 export function missingPackages(packages = debianPackages()) {
   const { stdout, error } = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n'], {
