@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -206,6 +206,7 @@ export async function builtProgram(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'boxship-fear-bin-'));
   process.once('exit', () => rmSyncQuietly(folder));
   await runProgram(process.execPath, [fileURLToPath(new URL('../../tools/cli/build.mjs', import.meta.url)), folder]);
+  await chmod(folder, 0o755); // other users run it, too
   return join(folder, 'boxship.mjs');
 }
 

@@ -5,17 +5,20 @@ import { UserError, type LockedImage } from '@boxship/model';
 import {
   BLOB_KIND,
   fetchImage,
+  fileDownloads,
   openLocalImages,
   parseImageConfig,
   parsePlatform,
   parseReference,
   type FetchedImage,
+  type FileDownloads,
   type ImageSource,
+  type PinnedImage,
 } from '@boxship/oci';
 import { baseOrigin, basePath, fileIdentity } from './base-identity.ts';
 import { checkBase } from './check-base.ts';
 import { removeDamagedBlob } from './damaged-blob.ts';
-import { downloadBase } from './download-base.ts';
+import { DOWNLOAD_KIND, downloadBase } from './download-base.ts';
 import type { Lock, LockedBase } from './lock-file.ts';
 import type { Product } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
@@ -27,6 +30,10 @@ export interface LockOptions {
   readonly progress: Progress;
   /** The source of images that come from their registry. */
   readonly registry: (reference: string) => Promise<ImageSource>;
+  /** Base images that have a URL come through this; by default as this machine's environment says. */
+  readonly downloads?: FileDownloads;
+  /** Images from registries stay those of this lock, wherever their tags point today. */
+  readonly earlier?: Lock;
   readonly signal?: AbortSignal;
 }
 
@@ -36,13 +43,17 @@ export interface LockOptions {
  */
 export async function createLock(product: Product, apps: ProductApps, options: LockOptions): Promise<Lock> {
   const { cache, progress } = options;
-  await cache.sweep([BLOB_KIND]);
+  await cache.sweep([BLOB_KIND, DOWNLOAD_KIND]);
   const tools = await pickVersions(product); // a program that is missing is told before hours of downloading
   const bases: Record<string, LockedBase> = {};
   for (const machine of product.machines) {
     const { where } = machine;
-    const signal = options.signal ? { signal: options.signal } : {};
-    if ('url' in machine.base) await downloadBase(machine.base, { cache, progress, ...signal }, where);
+    if ('url' in machine.base) {
+      await using own = options.downloads ? undefined : fileDownloads();
+      const downloads = options.downloads ?? own!;
+      const signal = options.signal ? { signal: options.signal } : {};
+      await downloadBase(machine.base, { cache, progress, downloads, ...signal }, where);
+    }
     const path = basePath(product, machine, cache);
     const identity = await fileIdentity(path, cache, progress, { where });
     await checkBase(path, identity, { cache, progress, where }); // and unpacked: afterwards the cache may be read-only
@@ -117,6 +128,7 @@ async function fetchWanted(product: Product, image: WantedImage, options: LockOp
         : await openLocalImages(image.origin, { folder: dirname(product.file), cache });
     return await fetchImage(source, parseReference(image.reference), parsePlatform(image.platform), cache, {
       progress,
+      ...pinOf(image, options.earlier),
       ...(signal ? { signal } : {}),
     });
   } catch (error) {
@@ -124,6 +136,16 @@ async function fetchWanted(product: Product, image: WantedImage, options: LockOp
     const { where } = image; // the service that wants it
     throw new UserError(error.problems.map((problem) => (problem.where || !where ? problem : { ...problem, where })));
   }
+}
+
+/** What the earlier lock says. Local images are taken as they are: whoever asks for the same lock compares. */
+function pinOf({ reference, platform, origin }: WantedImage, earlier: Lock | undefined): { pinned?: PinnedImage } {
+  const locked =
+    origin === 'registry' &&
+    earlier?.images.find((image) => image.reference === reference && image.platform === platform);
+  if (!locked || locked.manifestSynthesized) return {};
+  const { index, manifest } = locked;
+  return { pinned: { ...(index ? { index } : {}), manifest: manifest.digest } };
 }
 
 async function takeInventories(

@@ -1,4 +1,4 @@
-import { LineCounter, isMap, isScalar, parseDocument, type Document } from 'yaml';
+import { LineCounter, isMap, isScalar, parseDocument, visit, type Document } from 'yaml';
 import { UserError, type Location, type Problem } from '@boxship/model';
 
 /** A parsed YAML file that knows where each of its values stands. */
@@ -31,13 +31,20 @@ export function parseYaml(file: string, text: string): YamlFile {
       })),
     );
   }
+  let nameless: number | undefined;
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
     // aliases that name nothing, or that multiply without end; nesting deeper than the stack
     if (!(error instanceof ReferenceError || error instanceof RangeError)) throw error;
-    throw new UserError('BAD_YAML', error.message, 'Write the values out, without anchors and aliases.', { file });
+    visit(document, {
+      Alias(_key, alias) {
+        if (alias.range && !alias.resolve(document)) nameless ??= alias.range[0];
+      },
+    });
+    const where = { file, ...(nameless === undefined ? {} : place(nameless)) };
+    throw new UserError('BAD_YAML', error.message, 'Write the values out, without anchors and aliases.', where);
   }
   return {
     file,

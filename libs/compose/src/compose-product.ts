@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { lstat, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ImageDigests } from '@boxship/disk';
 import { editExt4, type ContentWriter } from '@boxship/filesystem';
@@ -11,7 +11,7 @@ import {
   writeRawFiles,
   type RawImageWriter,
 } from '@boxship/formats';
-import { isLeftover, partialPath } from '@boxship/host';
+import { isLeftover, makeFolder, partialPath } from '@boxship/host';
 import { UserError, formatByteSize, type ContentSource, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
@@ -83,6 +83,7 @@ export async function composeProduct(
       works.push({ prepared, folder, staging: partialPath(folder) });
       options.onPlan?.(prepared.plan);
     }
+    for (const { folder } of works) await refuseFile(folder);
     if (works.length > 0) {
       await removeLeftovers(options.out);
       await open.signer(); // a wrong password is told before anything is written
@@ -152,7 +153,7 @@ async function writeImages(
   const digests = new Map<VariantWork, Promise<ImageDigests>>();
   try {
     for (const work of works) {
-      await mkdir(work.staging, { recursive: true });
+      await makeFolder(work.staging);
       const { variant, image } = work.prepared;
       images.set(work, await openRawImage(join(work.staging, rawImageName(variant)), image));
     }
@@ -248,6 +249,17 @@ async function putInPlace({ folder, staging }: VariantWork): Promise<void> {
   }
 }
 
+/** A folder of artifacts is replaced whole; a file of its name is somebody's. */
+async function refuseFile(folder: string): Promise<void> {
+  const info = await lstat(folder).catch(() => undefined);
+  if (!info || info.isDirectory()) return;
+  throw new UserError(
+    'OUTPUT_TAKEN',
+    `${folder} is not a folder, and the release would go there`,
+    'Move that file away, or name another folder with --out.',
+  );
+}
+
 /** What killed runs left beside any release below `out`, of other versions and variants too. */
 async function removeLeftovers(out: string): Promise<void> {
   for (const parent of await readdir(out, { withFileTypes: true }).catch(() => [])) {
@@ -268,7 +280,7 @@ function workload({ image }: PreparedVariant): number {
 
 /** Nothing is written that cannot fit: the images' bytes against what the file system has left. Errors: DISK_FULL. */
 async function refuseFullDisk(out: string, works: readonly VariantWork[]): Promise<void> {
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
   const { bavail, bsize } = await statfs(out);
   const needed = works
     .flatMap(({ prepared }) => mappedRanges(prepared.image))

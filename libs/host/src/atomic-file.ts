@@ -1,6 +1,7 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { withPath } from './file-access.ts';
+import { makeFolder } from './make-folder.ts';
 import { partialPath } from './partial-file.ts';
 
 /**
@@ -10,7 +11,7 @@ import { partialPath } from './partial-file.ts';
 export async function writeFileAtomically(path: string, bytes: string | Uint8Array, mode = 0o644): Promise<void> {
   const aside = partialPath(path);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const handle = await open(aside, 'wx', mode);
     try {
       await handle.writeFile(bytes);

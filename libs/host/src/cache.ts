@@ -1,7 +1,8 @@
-import { mkdir, readFile, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { writeFileAtomically } from './atomic-file.ts';
+import { makeFolder } from './make-folder.ts';
 import { isLeftover, partialPath } from './partial-file.ts';
 
 /**
@@ -52,7 +53,7 @@ export function openCache(root: string = defaultCacheRoot()): Cache {
       await utimes(file, now, now).catch(() => {}); // marks use; a read-only cache is fine
       return file;
     }
-    await mkdir(dirname(file), { recursive: true });
+    await makeFolder(dirname(file));
     const aside = partialPath(file);
     try {
       await write(aside);

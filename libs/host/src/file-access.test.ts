@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { writeFileAtomically } from './atomic-file.ts';
 import { fileWriter, openFileReader, withPath } from './file-access.ts';
+import { makeFolder } from './make-folder.ts';
 import { isLeftover, partialPath } from './partial-file.ts';
 import { withScratch } from './scratch.ts';
 
@@ -67,6 +68,24 @@ describe('writeFileAtomically', () => {
       await mkdir(join(folder, 'taken'));
       await expect(writeFileAtomically(join(folder, 'taken'), 'x')).rejects.toThrow(/EISDIR|EEXIST|ENOTEMPTY/);
       expect(await readdir(folder)).toEqual(['taken']);
+    });
+  });
+});
+
+describe('makeFolder', () => {
+  it('makes what is missing, at once from several sides', async () => {
+    await withScratch(async (folder) => {
+      await Promise.all(['a/b/c', 'a/b/d', 'a/b/c', 'a'].map((path) => makeFolder(join(folder, path))));
+      expect((await readdir(join(folder, 'a/b'))).sort()).toEqual(['c', 'd']);
+    });
+  });
+
+  it('says what is in the way, and ends where no folder can be made', async () => {
+    await withScratch(async (folder) => {
+      await writeFile(join(folder, 'file'), '');
+      await expect(makeFolder(join(folder, 'file'))).rejects.toMatchObject({ code: 'EEXIST' });
+      await expect(makeFolder(join(folder, 'file/below/it'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+      await expect(makeFolder('/proc/boxship/x')).rejects.toMatchObject({ code: 'ENOENT' });
     });
   });
 });

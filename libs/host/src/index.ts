@@ -2,6 +2,7 @@ export { listAssetFiles, readAssetFile } from './asset-file.ts';
 export * from './atomic-file.ts';
 export * from './cache.ts';
 export * from './file-access.ts';
+export * from './make-folder.ts';
 export * from './partial-file.ts';
 export * from './progress.ts';
 export { programPath, runProgram, type RunOptions, type RunResult } from './run-program.ts';

@@ -1,6 +1,6 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isLeftover, partialPath } from '@boxship/host';
+import { isLeftover, makeFolder, partialPath } from '@boxship/host';
 
 /** A partial file of another machine or container is left alone for this long, because it may still be growing. */
 const FOREIGN_AGE = 3600 * 1000;
@@ -13,7 +13,7 @@ const abandoned = new Set<string>();
  * alone, or a new path. Names end in `.partial`, so that sweeping the cache finds them.
  */
 export async function claimPartial(file: string): Promise<string> {
-  await mkdir(dirname(file), { recursive: true });
+  await makeFolder(dirname(file));
   const mine = partialPath(file);
   const prefix = `.${file.slice(dirname(file).length + 1)}.`;
   for (const name of await readdir(dirname(file))) {
