@@ -8,6 +8,7 @@ import { createLock, readApps, readProductFile, writeLock, type Lock } from '@bo
 import { composeProduct, openProduct, planProduct, type ComposedVariant, type VariantPlan } from '@boxship/compose';
 import { openCache, runProgram, silent, type Cache } from '@boxship/host';
 import { UserError } from '@boxship/model';
+import { fileDownloads } from '@boxship/oci';
 import { DEVELOPMENT, generateKeyPair, type KeyPair } from 'cosign-node-binding';
 import { expect } from 'vitest';
 import { createLayout } from '../fixtures/images/oci-layout.mjs';
@@ -119,9 +120,11 @@ export async function fearProduct(options: FearProductOptions = {}): Promise<Fea
     edit: async (name, change) => await writeFile(path(name), change(await readFile(path(name), 'utf8'))),
     async lock() {
       const product = await readProductFile(file);
+      await using downloads = fileDownloads({ attempts: 2, backoff: 1 });
       const lock = await createLock(product, readApps(product, silent), {
         cache,
         progress: silent,
+        downloads,
         registry: () => Promise.reject(new Error('no registry in this test')),
       });
       await writeLock(file, lock);

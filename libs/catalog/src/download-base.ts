@@ -25,6 +25,7 @@ export async function downloadBase(
   where?: Location,
 ): Promise<string> {
   const { cache } = options;
+  if (!URL.canParse(url)) throw new UserError('DOWNLOAD_FAILED', `"${url}" is not a URL`, undefined, where);
   const file = cache.path(DOWNLOAD_KIND, sha256);
   const shown = withoutSecrets(url);
   while (!(await cache.has(DOWNLOAD_KIND, sha256))) {

@@ -6,8 +6,10 @@ export { parseManifest, type Index, type IndexEntry, type Manifest } from './man
 export { isIndexType, isManifestType, layerCompression, mediaTypes, type LayerCompression } from './media-type.ts';
 export { writeOciLayout, type ImageToWrite, type LayerToWrite, type WrittenImage } from './oci-layout-writer.ts';
 export { openLocalImages, parseLocalImages, type LocalImages, type OpenImagesOptions } from './open-image-source.ts';
+export { claimPartial, leavePartial, removePartial } from './partial-blob.ts';
 export { normalizePlatform, parsePlatform, platformRank, selectManifest } from './platform-matching.ts';
 export { familiarName, formatReference, parseReference, type Reference } from './reference.ts';
 export { resolveImage, type PinnedImage, type ResolvedImage } from './resolve-image.ts';
+export { fileDownloads, type FileDownloads, type OpenFileOptions } from './registry/file-downloads.ts';
 export { registrySource, type RegistryOptions } from './registry/registry-source.ts';
 export { startTestRegistry, type Fault, type TestRegistry, type TestRegistryOptions } from './testing/test-registry.ts';

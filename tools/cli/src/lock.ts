@@ -10,9 +10,8 @@ import {
   type Lock,
 } from '@boxship/catalog';
 import { UserError, formatByteSize, type Problem } from '@boxship/model';
-import { registrySource } from '@boxship/oci';
+import { fileDownloads, registrySource } from '@boxship/oci';
 import { defineAction, examples } from './define-action.ts';
-import { pinnedSource } from './pinned-source.ts';
 import { addRegistryOptions, registryOptions, type RegistryFlags } from './registry-options.ts';
 import { shownPath } from './shown-path.ts';
 import { formatTable } from './table.ts';
@@ -46,13 +45,15 @@ export function addLock(program: Command): void {
     if (differences.length > 0) throw new UserError(differences);
 
     await using registry = registrySource(registryOptions(options));
-    const source = frozen ? pinnedSource(registry, frozen, cache) : registry;
-    const shared = { ...source, close: async () => {}, [Symbol.asyncDispose]: async () => {} }; // closed once, by us
+    await using downloads = fileDownloads(registryOptions(options));
+    const shared = { ...registry, close: async () => {}, [Symbol.asyncDispose]: async () => {} }; // closed once, by us
     const lock = await createLock(product, apps, {
       cache,
       progress,
       signal,
       registry: () => Promise.resolve(shared),
+      downloads,
+      ...(frozen ? { earlier: frozen } : {}),
     });
     if (frozen) refuseChanged(frozen, lock);
     else await writeLock(product.file, lock);

@@ -6,7 +6,7 @@ import { findSkopeo, skopeo } from '../testing/skopeo.ts';
 import { startTestRegistry } from '../testing/test-registry.ts';
 import { fetchToken, parseChallenges } from './authorization.ts';
 import { findCredentials } from './credentials.ts';
-import { retryAfter } from './registry-client.ts';
+import { retryAfter } from './patient-requests.ts';
 
 const hasSkopeo = await findSkopeo();
 
