@@ -31,25 +31,37 @@ async function tamper(path: string): Promise<string> {
   return overlay;
 }
 
-describe('with one bit flipped, the engine stays down and the console says why', () => {
+async function expectEngineDown(overlay: string, reason: string): Promise<void> {
+  await using machine = await startMachine({ image: made.image, firmware: 'direct', overlay });
+  const [why] = await linesOf(machine, /boxship: the container engine stays down: /);
+  expect(why).toContain(reason);
+  const shell = await shellOn(machine);
+  for (const unit of ['docker.service', 'docker.socket', 'containerd.service', 'boxship-apps.service']) {
+    expect((await shell.run(`systemctl is-active ${unit}`)).output, unit).toMatch(/^(inactive|failed)$/m);
+  }
+  // nor does somebody who asks for it get it
+  expect((await shell.run('systemctl start docker.service')).code).not.toBe(0);
+  expect((await shell.run('pidof dockerd containerd')).output).toBe('');
+  expect(machine.console.text()).not.toContain('boxship-demo:');
+  console.log(`boot and its checks: ${machine.seconds().toFixed(0)} s (${machine.acceleration})`);
+}
+
+describe('when the store was changed, the engine stays down and the console says why:', () => {
   const imageId = () => made.release.variant.images[0]!.config.digest.slice('sha256:'.length);
   it.each([
     ['store.json', () => 'store.json'],
     ['a unit', () => 'apps/gateway/units/boxship-gateway-gateway.service'],
     ['an image configuration', () => `docker/image/overlay2/imagedb/content/sha256/${imageId()}`],
-  ])('in %s', async (_, path) => {
+  ])('one bit of %s', async (_, path) => {
     const overlay = await tamper(path());
-    await using machine = await startMachine({ image: made.image, firmware: 'direct', overlay });
-    const [why] = await linesOf(machine, /boxship: the container engine stays down: /);
-    expect(why).toContain(path());
-    const shell = await shellOn(machine);
-    for (const unit of ['docker.service', 'docker.socket', 'containerd.service', 'boxship-apps.service']) {
-      expect((await shell.run(`systemctl is-active ${unit}`)).output, unit).toMatch(/^(inactive|failed)$/m);
-    }
-    // nor does somebody who asks for it get it
-    expect((await shell.run('systemctl start docker.service')).code).not.toBe(0);
-    expect((await shell.run('pidof dockerd containerd')).output).toBe('');
-    expect(machine.console.text()).not.toContain('boxship-demo:');
-    console.log(`boot and its checks: ${machine.seconds().toFixed(0)} s (${machine.acceleration})`);
+    await expectEngineDown(overlay, path());
+  });
+
+  it('the start of its file system', async () => {
+    const overlay = join(folder, 'no-filesystem.qcow2');
+    await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', made.image, overlay]);
+    const { start } = made.partition('store');
+    await runProgram('qemu-io', ['-f', 'qcow2', '-c', `write -q -P 0xa5 ${start} 64k`, overlay]);
+    await expectEngineDown(overlay, 'the store partition vda3 cannot be mounted');
   });
 });
