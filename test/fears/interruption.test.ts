@@ -76,8 +76,11 @@ const POINTS: readonly (readonly [string, (output: string) => Promise<boolean> |
   ['when the first of two is in its place', async () => (await beside()).includes('tiny-docker-extra')],
 ];
 
+/** Ctrl-C goes one way through the program wherever it comes; SIGKILL leaves everything as it is. */
+const SIGINT_POINTS = POINTS.filter(([when]) => /begun|compressed|signatures/.test(when));
+
 describe.each(['SIGINT', 'SIGKILL'] as const)('a compose that is ended by %s', (signal) => {
-  it.each(POINTS)('%s leaves nothing that looks whole and is not; the next run is as if nothing had been', async (_when, ready) => {
+  it.each(signal === 'SIGINT' ? SIGINT_POINTS : POINTS)('%s leaves nothing that looks whole and is not; the next run is as if nothing had been', async (_when, ready) => {
     await rm(product.out, { recursive: true, force: true });
     const { code, by, output, over } = await interrupted(['compose'], signal, ready);
     if (signal === 'SIGKILL' && !over) expect(by).toBe('SIGKILL');
@@ -98,7 +101,7 @@ describe.each(['SIGINT', 'SIGKILL'] as const)('a compose that is ended by %s', (
 });
 
 describe.each(['SIGINT', 'SIGKILL'] as const)('a lock that is ended by %s', (signal) => {
-  it.each([0, 150, 300])('after %i ms of work leaves the old lock, and the next run works', async (milliseconds) => {
+  it.each([0, 200])('after %i ms of work leaves the old lock, and the next run works', async (milliseconds) => {
     await rm(product.cache.root, { recursive: true, force: true });
     let first = 0;
     const ready = (output: string) => {
