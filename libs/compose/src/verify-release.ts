@@ -1,7 +1,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CosignError, parsePublicKey, verifyBlob, verifyDigest, type PublicKey } from 'cosign-node-binding';
-import { hashFile, readBmap, verifyWithBmap } from '@boxship/disk';
+import { findDifference, hashFile } from '@boxship/disk';
 import { UserError, digestHex, type Problem } from '@boxship/model';
 import { cosign } from './open-product.ts';
 import { RELEASE_FILE, signatureNames, type Release, type ReleaseFile } from './release.ts';
@@ -48,7 +48,7 @@ export async function verifyRelease(
     problems.push({ code: 'NOT_IN_RELEASE', message: `${RELEASE_FILE} beside ${only} does not name it` });
   }
   for (const file of wanted) {
-    const digest = await verifyFile(folder, file, release, key, problems, options);
+    const digest = await verifyFile(folder, file, key, problems, options);
     if (digest) files.push({ name: file.name, size: file.size, digest });
   }
   if (problems.length > 0) throw new UserError(problems);
@@ -102,10 +102,12 @@ async function verifySignatures(
   return good;
 }
 
+/** A file of the release, or one by itself, of which nothing but its signature speaks. */
+type VerifiedFile = Pick<ReleaseFile, 'name' | 'size'> & Partial<ReleaseFile>;
+
 async function verifyFile(
   folder: string,
-  file: Pick<ReleaseFile, 'name' | 'size'> & Partial<ReleaseFile>,
-  release: Release | undefined,
+  file: VerifiedFile,
   key: PublicKey,
   problems: Problem[],
   { onBytes }: VerifyOptions,
@@ -131,7 +133,7 @@ async function verifyFile(
   if (file.digest !== undefined && digest !== file.digest) {
     problems.push({
       code: 'WRONG_DIGEST',
-      message: `${file.name} has the digest ${digest}, the release says ${file.digest}${await differingRange(folder, file.name, release)}`,
+      message: `${file.name} has the digest ${digest}, the release says ${file.digest}${await differingRange(path, file)}`,
       hint: 'The file was changed or damaged: fetch it again.',
     });
     return undefined;
@@ -141,18 +143,12 @@ async function verifyFile(
   return good ? digest : undefined;
 }
 
-/** Where an image differs, told by the block map beside it, when that one is as it was signed. */
-async function differingRange(folder: string, name: string, release: Release | undefined): Promise<string> {
-  const bmap = release?.files.find((file) => file.name === `${name}.bmap`);
-  const text = bmap && (await readIfThere(join(folder, bmap.name)));
-  if (!text || (await hashFile(join(folder, bmap.name))).digest !== bmap.digest) return '';
-  try {
-    await verifyWithBmap(join(folder, name), readBmap(text.toString(), bmap.name));
-    return '; it differs outside of what its block map covers';
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return `; ${error.problems[0]!.message}`;
-  }
+/** Where an image differs from what was signed, to one step of its checkpoints. */
+async function differingRange(path: string, { size, checkpoints }: VerifiedFile): Promise<string> {
+  if (!checkpoints) return '';
+  const last = { start: checkpoints.step * checkpoints.sha256.length, end: size };
+  const { start, end } = (await findDifference(path, checkpoints)) ?? last;
+  return `; the first difference is in bytes ${start}..${end - 1} of ${size}`;
 }
 
 /** A folder that says "verified" must hold nothing that nobody signed. */

@@ -4,8 +4,6 @@ import { MiB, UserError, type ByteRange } from '@boxship/model';
 import type { RangeDigest } from './digest-image.ts';
 
 export const BMAP_BLOCK = 4096;
-/** Each range has one checksum: no longer than this, so that a damaged byte is found within it. A multiple of the block. */
-export const BMAP_LONGEST_RANGE = 16 * MiB;
 
 /** What a block map says: which blocks of an image matter, and what they hold. Other blocks need not be written. */
 export interface Bmap {
@@ -18,8 +16,8 @@ export interface Bmap {
 }
 
 /**
- * `ranges` as a block map counts them: whole blocks, in order, merged where they touch and then cut into pieces of at most
- * `BMAP_LONGEST_RANGE`. The last block may reach over the end of the image; here it ends with it.
+ * `ranges` as a block map counts them: whole blocks, in order, merged where they touch. The last block may reach over
+ * the end of the image; here it ends with it.
  */
 export function mapBlocks(ranges: readonly ByteRange[], imageSize: number): ByteRange[] {
   const blocks: { start: number; end: number }[] = [];
@@ -32,12 +30,7 @@ export function mapBlocks(ranges: readonly ByteRange[], imageSize: number): Byte
     if (last && start <= last.end) last.end = Math.max(last.end, end);
     else blocks.push({ start, end });
   }
-  return blocks.flatMap(({ start, end }) =>
-    Array.from({ length: Math.ceil((end - start) / BMAP_LONGEST_RANGE) }, (_, index) => ({
-      start: start + index * BMAP_LONGEST_RANGE,
-      end: Math.min(end, start + (index + 1) * BMAP_LONGEST_RANGE),
-    })),
-  );
+  return blocks;
 }
 
 /**

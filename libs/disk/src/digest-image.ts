@@ -1,12 +1,24 @@
 import { Worker } from 'node:worker_threads';
-import type { ByteRange, Digest } from '@boxship/model';
+import { createHash } from 'node:crypto';
+import { MiB, type ByteRange, type Digest } from '@boxship/model';
 import { mapBlocks } from './bmap.ts';
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 
 /** A run of whole blocks of an image and its SHA-256 (hex). */
 export interface RangeDigest extends ByteRange {
   readonly sha256: string;
 }
+
+/** Digests of ever longer starts of a file: where it differs from what it was is found to one step. */
+export interface Checkpoints {
+  /** Bytes from one to the next. */
+  readonly step: number;
+  /** SHA-256 (hex) of the first `step`, `2 * step`, … bytes; what is left at the end has none. */
+  readonly sha256: readonly string[];
+}
+
+/** Bytes between checkpoints of an image. */
+const CHECKPOINT_STEP = 16 * MiB;
 
 export interface ImageDigests {
   /** Of the whole file, holes read as zeros. */
@@ -14,6 +26,7 @@ export interface ImageDigests {
   readonly size: number;
   /** Of the mapped ranges, aligned to blocks of 4096 and merged: what `createBmap` takes. */
   readonly ranges: readonly RangeDigest[];
+  readonly checkpoints: Checkpoints;
 }
 
 /**
@@ -24,11 +37,12 @@ const WORKER = `
 const { workerData, parentPort } = require('node:worker_threads');
 const { openSync, readSync, closeSync } = require('node:fs');
 const { createHash } = require('node:crypto');
-const { path, size, ranges, written } = workerData;
+const { path, size, ranges, written, step } = workerData;
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
 const file = openSync(path, 'r');
 const whole = createHash('sha256');
 let untold = 0;
+const checkpoints = [];
 /** Waits until all bytes before \`end\`, or at least a buffer of them, are written; returns how far it is. */
 function wait(at, end) {
   for (;;) {
@@ -40,12 +54,13 @@ function wait(at, end) {
 function hash(start, end, part) {
   for (let at = start; at < end; ) {
     const ready = written ? Math.min(end, wait(at, end)) : end;
-    const count = readSync(file, buffer, 0, Math.min(buffer.length, ready - at), at);
+    const count = readSync(file, buffer, 0, Math.min(buffer.length, ready - at, step - (at % step)), at);
     if (count === 0) throw new Error(path + ' ends at ' + at + ' while it is read');
     const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
     whole.update(bytes);
     if (part) part.update(bytes);
     at += count;
+    if (at % step === 0) checkpoints.push(whole.copy().digest('hex'));
     untold += count;
     if (untold >= 16 * 1024 * 1024) { parentPort.postMessage({ bytes: untold }); untold = 0; }
   }
@@ -60,7 +75,7 @@ const digests = ranges.map(({ start, end }) => {
 });
 hash(at, size);
 closeSync(file);
-parentPort.postMessage({ bytes: untold, digests, whole: whole.digest('hex') });
+parentPort.postMessage({ bytes: untold, result: { digests, checkpoints, whole: whole.digest('hex') } });
 `;
 
 /** Tells the hashing thread how much of a file that is still being written has its last bytes. */
@@ -103,17 +118,17 @@ export async function digestImage(
   signal?.throwIfAborted();
   const { size } = await stat(path);
   const ranges = mapBlocks(mapped, size);
-  const { whole, digests } = await new Promise<{ whole: string; digests: string[] }>((resolve, reject) => {
-    const workerData = { path, size, ranges, written: written?.shared };
+  const { whole, digests, checkpoints } = await new Promise<WorkerResult>((resolve, reject) => {
+    const workerData = { path, size, ranges, written: written?.shared, step: CHECKPOINT_STEP };
     const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
     const abort = () => {
       void worker.terminate();
       reject(signal!.reason as Error);
     };
     signal?.addEventListener('abort', abort, { once: true });
-    worker.on('message', (message: { bytes: number; whole?: string; digests?: string[] }) => {
-      onBytes(message.bytes);
-      if (message.whole && message.digests) resolve({ whole: message.whole, digests: message.digests });
+    worker.on('message', ({ bytes, result }: { bytes: number; result?: WorkerResult }) => {
+      onBytes(bytes);
+      if (result) resolve(result);
     });
     worker.on('error', reject);
     worker.on('exit', (code) => {
@@ -121,5 +136,38 @@ export async function digestImage(
       reject(new Error(`the hashing thread ended with ${code}`)); // of no effect after a result
     });
   });
-  return { sha256: `sha256:${whole}`, size, ranges: ranges.map((range, i) => ({ ...range, sha256: digests[i]! })) };
+  return {
+    sha256: `sha256:${whole}`,
+    size,
+    ranges: ranges.map((range, i) => ({ ...range, sha256: digests[i]! })),
+    checkpoints: { step: CHECKPOINT_STEP, sha256: checkpoints },
+  };
+}
+
+interface WorkerResult {
+  readonly whole: string;
+  readonly digests: readonly string[];
+  readonly checkpoints: readonly string[];
+}
+
+/** The first step of a file that differs from its checkpoints, or undefined when only what follows the last one can. */
+export async function findDifference(path: string, { step, sha256 }: Checkpoints): Promise<ByteRange | undefined> {
+  const handle = await open(path, 'r');
+  try {
+    const hash = createHash('sha256');
+    const buffer = Buffer.allocUnsafe(Math.min(step, MiB));
+    let at = 0;
+    for (const [index, expected] of sha256.entries()) {
+      for (const end = (index + 1) * step; at < end;) {
+        const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, end - at), at);
+        if (bytesRead === 0) return { start: index * step, end };
+        hash.update(buffer.subarray(0, bytesRead));
+        at += bytesRead;
+      }
+      if (hash.copy().digest('hex') !== expected) return { start: index * step, end: at };
+    }
+    return undefined;
+  } finally {
+    await handle.close();
+  }
 }

@@ -10,7 +10,9 @@ export {
 export { BMAP_BLOCK, createBmap, mapBlocks, readBmap, verifyWithBmap, type Bmap } from './bmap.ts';
 export {
   digestImage,
+  findDifference,
   writtenMark,
+  type Checkpoints,
   type DigestOptions,
   type ImageDigests,
   type RangeDigest,

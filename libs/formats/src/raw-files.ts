@@ -1,6 +1,6 @@
 import { stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { createBmap, digestImage, hashFile, type ImageDigests } from '@boxship/disk';
+import { createBmap, digestImage, hashFile, type Checkpoints, type ImageDigests } from '@boxship/disk';
 import { runProgram, writeFileAtomically, type Progress } from '@boxship/host';
 import type { Digest, RawArtifactOptions, RawCompression, Variant } from '@boxship/model';
 import { mappedRanges, type RawImagePlan, type RawImageWriter } from './raw-artifact.ts';
@@ -10,6 +10,8 @@ export interface ArtifactFile {
   readonly name: string;
   readonly size: number;
   readonly digest: Digest;
+  /** Of a plain image: where a damaged copy differs is found to one step. */
+  readonly checkpoints?: Checkpoints;
   /** Of a compressed image: size and digest of what it unpacks to. */
   readonly unpacked?: { readonly size: number; readonly digest: Digest };
 }
@@ -66,7 +68,7 @@ export async function writeRawFiles(
   const artifacts = variant.artifacts.filter(({ format }) => format === 'raw');
   const name = basename(path);
   const folder = dirname(path);
-  const plain: ArtifactFile = { name, size: digests.size, digest: digests.sha256 };
+  const plain: ArtifactFile = { name, size: digests.size, digest: digests.sha256, checkpoints: digests.checkpoints };
   const files: ArtifactFile[] = [];
   for (const { compression } of artifacts) {
     files.push(compression === 'none' ? plain : await compress(folder, plain, compression, progress, signal));
