@@ -1,5 +1,5 @@
 // `npm run demo`: from a vendor's image and two apps to a signed image that boots with its apps already there. Everything
-// is left in demo/ for a look. After the sample inputs are made, dist/boxship.mjs alone is used, as a user would.
+// is left in demo/ (or the folder that is named) for a look. After the sample inputs are made, dist/boxship.mjs alone is used, as a user would.
 import { spawn } from 'node:child_process';
 import {
   copyFileSync,
@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildBaseImage } from '../fixtures/base-image/build.mjs';
 import { buildSampleImages } from '../fixtures/images/build.mjs';
@@ -20,7 +20,7 @@ import { run } from '../lab/program.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
-const folder = join(root, 'demo');
+const folder = resolve(process.argv[2] ?? join(root, 'demo'));
 const program = join(root, 'dist/boxship.mjs');
 const releases = 'deploy/acme-gateway-1.4.0';
 /** Printed by the app, from inside its container, when it has looked at its own files. */
