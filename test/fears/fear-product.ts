@@ -28,6 +28,8 @@ export interface LayerEntry {
 export interface FearProductOptions {
   /** Layers of the image `registry.example.com/acme/app:1`, bottom first: entries, or the bytes of a tar. */
   readonly layers?: readonly (readonly LayerEntry[] | Buffer)[];
+  /** Of the layers; gzip by default. */
+  readonly compression?: 'gzip' | 'none';
   readonly base?: TinyBaseOptions;
   /** Changes of boxship.yaml before it is written. */
   readonly yaml?: (text: string) => string;
@@ -103,7 +105,7 @@ export async function fearProduct(options: FearProductOptions = {}): Promise<Fea
   await write('boxship.yaml', (options.yaml ?? ((text) => text))(PRODUCT));
   await write('app/compose.yaml', COMPOSE_FILE);
   await putBase(path('vendor.img'), options.base);
-  writeImage(path('images/app'), options.layers ?? GOOD_LAYERS);
+  writeImage(path('images/app'), options.layers ?? GOOD_LAYERS, ['amd64'], options.compression);
   process.env['COSIGN_PASSWORD'] = PASSWORD;
 
   const file = path('boxship.yaml');
@@ -142,11 +144,14 @@ export function writeImage(
   folder: string,
   layers: readonly (readonly LayerEntry[] | Buffer)[],
   architectures: readonly string[] = ['amd64'],
+  compression: 'gzip' | 'none' = 'gzip',
 ): void {
   const layout = createLayout(folder);
   const images = architectures.map((architecture) => {
     const platform = { os: 'linux', architecture };
-    const tars = layers.map((layer) => ({ tar: Buffer.isBuffer(layer) ? layer : writeTar(layer), comment: 'test' }));
+    const tars = layers.map((layer) => {
+      return { tar: Buffer.isBuffer(layer) ? layer : writeTar(layer), compression, comment: 'test' };
+    });
     return { ...layout.addImage({ layers: tars, config: { Entrypoint: ['/bin/app'] }, platform }), platform };
   });
   layout.tag('1', images.length === 1 ? images[0] : layout.addIndex(images));
