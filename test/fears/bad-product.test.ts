@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatProblem } from '@boxship/model';
-import { openProduct, verifyRelease } from '@boxship/compose';
+import { composeProduct, openProduct, verifyRelease } from '@boxship/compose';
 import { silent } from '@boxship/host';
 import { generateKeyPair } from 'cosign-node-binding';
 import { IMAGE, PASSWORD, exists, fearProduct, filesBelow, refusal, type FearProduct } from './fear-product.ts';
@@ -176,6 +176,28 @@ describe('folders', () => {
     expect(Object.keys(whole)).toHaveLength(8);
     await both.compose(both.path('alone'));
     expect(await filesBelow(both.path('alone'))).toEqual(whole);
+  });
+
+  it('what was changed behind our back is made again; what only --verify sees, with --verify', async () => {
+    await using mine = await fearProduct();
+    await mine.lock();
+    const [{ folder }] = (await mine.compose()) as [{ folder: string }];
+    const whole = await mine.outputs();
+    const image = `${folder}/acme-1.0.0-tiny-basic.img`;
+    const bytes = await readFile(image);
+    bytes[5_000_000]! ^= 1;
+    await writeFile(image, bytes);
+    expect((await mine.compose())[0]!.unchanged).toBe(false);
+    expect(await mine.outputs()).toEqual(whole);
+    expect((await mine.compose())[0]!.unchanged).toBe(true);
+
+    await rm(`${folder}/release.json.sig`);
+    expect((await mine.compose())[0]!.unchanged).toBe(false);
+    await writeFile(`${folder}/notes.txt`, 'of nobody');
+    const open = await openProduct(mine.file, { cache: mine.cache, progress: silent, version: '0.0.0-test' });
+    expect((await composeProduct(open, {}, { out: mine.out, verify: true }))[0]!.unchanged).toBe(false);
+    expect(await mine.outputs()).toEqual(whole);
+    expect((await composeProduct(open, {}, { out: mine.out, verify: true }))[0]!.unchanged).toBe(true);
   });
 
   it('an output folder that is a file is refused', async () => {
