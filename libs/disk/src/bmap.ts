@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { MiB, UserError, type ByteRange } from '@boxship/model';
-import type { RangeDigest } from './digest-image.ts';
 
 export const BMAP_BLOCK = 4096;
+
+/** A run of whole blocks of an image and its SHA-256 (hex). */
+export interface RangeDigest extends ByteRange {
+  readonly sha256: string;
+}
 
 /** What a block map says: which blocks of an image matter, and what they hold. Other blocks need not be written. */
 export interface Bmap {

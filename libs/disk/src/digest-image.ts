@@ -1,13 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { createHash } from 'node:crypto';
 import { MiB, type ByteRange, type Digest } from '@boxship/model';
-import { mapBlocks } from './bmap.ts';
+import { mapBlocks, type RangeDigest } from './bmap.ts';
 import { open, stat } from 'node:fs/promises';
-
-/** A run of whole blocks of an image and its SHA-256 (hex). */
-export interface RangeDigest extends ByteRange {
-  readonly sha256: string;
-}
 
 /** Digests of ever longer starts of a file: where it differs from what it was is found to one step. */
 export interface Checkpoints {

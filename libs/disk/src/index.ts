@@ -7,7 +7,7 @@ export {
   type AppendOptions,
   type NewPartition,
 } from './append-partitions.ts';
-export { BMAP_BLOCK, createBmap, mapBlocks, readBmap, verifyWithBmap, type Bmap } from './bmap.ts';
+export { BMAP_BLOCK, createBmap, mapBlocks, readBmap, verifyWithBmap, type Bmap, type RangeDigest } from './bmap.ts';
 export {
   digestImage,
   findDifference,
@@ -15,7 +15,6 @@ export {
   type Checkpoints,
   type DigestOptions,
   type ImageDigests,
-  type RangeDigest,
   type WrittenMark,
 } from './digest-image.ts';
 export {
