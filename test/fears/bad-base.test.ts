@@ -142,8 +142,8 @@ describe('a base image', () => {
     const bytes = at === 0x3a ? Buffer.from(value) : Buffer.from([disk[position]! | value[0]]);
     await patch(product, position, bytes);
     await product.lock();
-    for (const work of [product.plan(), product.compose()]) {
-      const error = await refusal(work);
+    for (const work of [() => product.plan(), () => product.compose()]) {
+      const error = await refusal(work());
       expect(error.code).toBe(code);
       expect(error.problems[0]!.hint).toBeTruthy();
     }
