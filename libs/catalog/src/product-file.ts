@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Ajv } from 'ajv';
 import { MiB, UserError, parseByteSize, type ArtifactOptions, type Problem, type StoreOptions } from '@boxship/model';
 import type { Machine, Product, ProductApp, ProductVariant } from './product.ts';
+import { findRecipe, recipeNames } from './recipe.ts';
 import schema from './product-schema.json' with { type: 'json' };
 import { nearest, schemaProblems } from './schema-problems.ts';
 import { parseYaml, type YamlFile } from './yaml-file.ts';
@@ -131,16 +132,19 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
 function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): Machine[] {
   return Object.entries(raw.machines).flatMap(([name, given]) => {
     const where = yaml.locate(['machines', name], true);
-    const machine: MachineYaml = typeof given === 'string' ? { recipe: given } : given;
-    if (machine.recipe !== undefined) {
+    const written: MachineYaml = typeof given === 'string' ? { recipe: given } : given;
+    const recipe = findRecipe(written.recipe ?? name);
+    if (written.recipe !== undefined && !recipe) {
+      const near = nearest(written.recipe, recipeNames());
       problems.push({
         code: 'UNKNOWN_MACHINE',
-        message: `there is no recipe "${machine.recipe}" in the catalogue`,
-        hint: 'Define the machine in place: { base: FILE, platform: linux/arm64 }.',
+        message: `there is no recipe "${written.recipe}" in the catalogue`,
+        hint: near ? `Did you mean "${near}"?` : 'Define it in place: { base: FILE, platform: linux/arm64 }.',
         where: yaml.locate(['machines', name]),
       });
       return [];
     }
+    const machine: MachineYaml = { ...recipe, ...written };
     const platform = machine.platform ?? (/x86[-_]?64|amd64/.test(name) ? 'linux/amd64' : undefined);
     if (platform === undefined) {
       problems.push({
