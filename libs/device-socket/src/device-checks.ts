@@ -111,8 +111,8 @@ export function planWarnings(facts: DeviceFacts): Problem[] {
   if (apparmor && !facts.apparmorParser) {
     warn(
       'APPARMOR_WITHOUT_PARSER',
-      'the kernel switches AppArmor on and the base image has no apparmor_parser: docker would refuse to start any container',
-      'Add the package apparmor to the base image, or apparmor=0 to its kernel command line.',
+      'the kernel switches AppArmor on and the base image has no apparmor_parser: unless its kernel command line has apparmor=0, docker will refuse to start any container',
+      'Add the package apparmor to the base image, or apparmor=0 to its kernel command line (which is not read here).',
     );
   }
   if (!config) {
