@@ -166,12 +166,12 @@ async function writeImages(
     }
     jobs.push(pumpContents(consumers, { onBytes, signal: either }));
     await Promise.all(jobs);
-    const written = new Map<VariantWork, WrittenImage>();
-    for (const [work, image] of images) {
+    const ends = [...images].map(async ([work, image]): Promise<[VariantWork, WrittenImage]> => {
       const [found] = await Promise.all([digests.get(work)!, image.finish()]);
-      written.set(work, { path: image.path, digests: found });
-    }
-    return written;
+      return [work, { path: image.path, digests: found }];
+    });
+    jobs.push(...ends);
+    return new Map(await Promise.all(ends));
   } catch (error) {
     stop.abort(error);
     await Promise.allSettled([...jobs, ...digests.values()]); // nobody may use a file that is closed

@@ -92,7 +92,8 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
     await handle.close();
     throw withPath(error, path);
   }
-  const target = fileWriter(handle, path);
+  const writeback = earlyWriteback(handle);
+  const target = writeback.over(fileWriter(handle, path));
   const written = writtenMark();
   /** What is not final yet; the lowest of them is how far the file is final. */
   const frame = { pending: () => 0 };
@@ -131,8 +132,20 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
         .map(({ start, plan: filesystem }) =>
           tracked(filesystem.contentWriter(source, writerSlice(target, start)), start),
         ),
-    finish: () => syncAndClose(handle, path),
-    abandon: () => handle.close(),
+    async finish() {
+      try {
+        await writeback.settled();
+        await handle.sync();
+      } catch (error) {
+        throw withPath(error, path);
+      } finally {
+        await handle.close();
+      }
+    },
+    async abandon() {
+      await writeback.settled().catch(() => {});
+      await handle.close();
+    },
   };
 }
 
@@ -145,12 +158,35 @@ async function copyBase(plan: RawImagePlan, target: RandomWriter, onBytes: (byte
   }
 }
 
-async function syncAndClose(handle: FileHandle, path: string): Promise<void> {
-  try {
-    await handle.sync();
-  } catch (error) {
-    throw withPath(error, path);
-  } finally {
-    await handle.close();
-  }
+/** Bytes between two calls to the disk. */
+const WRITEBACK_STEP = 256 * MiB;
+
+/**
+ * Sends to the disk what was written so far, now and then, while the next bytes are inflated. By itself Linux waits until a
+ * tenth of the memory is dirty: then all of it would be left to the sync at the end.
+ */
+function earlyWriteback(handle: FileHandle) {
+  let written = 0;
+  let syncing: Promise<unknown> | undefined;
+  /** Linux tells a failed write to the first call that asks, and to no other. */
+  let failure: unknown;
+  return {
+    over: (target: RandomWriter): RandomWriter => ({
+      async write(position, bytes) {
+        await target.write(position, bytes);
+        written += bytes.length;
+        if (written < WRITEBACK_STEP || syncing) return;
+        written = 0;
+        syncing = handle
+          .datasync()
+          .catch((error: unknown) => (failure ??= error))
+          .then(() => (syncing = undefined));
+      },
+    }),
+    /** Waits for a call that is under way. Errors: what went wrong in this one or in an earlier one. */
+    async settled() {
+      await syncing;
+      if (failure !== undefined) throw failure;
+    },
+  };
 }
