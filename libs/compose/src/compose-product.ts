@@ -17,7 +17,8 @@ import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
 import { readComposed, recordComposed } from './composed-state.ts';
 import { pumpContents, type Consumer } from './content-pump.ts';
-import { lockedImages } from './locked-image.ts';
+import { groupByEntries } from './variant-groups.ts';
+import { lockedImages, type LockedImages } from './locked-image.ts';
 import type { OpenProduct, Selection } from './open-product.ts';
 import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
 import { writeRelease, type Release, type ReleaseFile } from './release.ts';
@@ -29,6 +30,8 @@ export interface ComposeOptions {
   /** For what is there already: hash it again instead of trusting size, times and inode. */
   readonly verify?: boolean;
   readonly signal?: AbortSignal;
+  /** Entries of layers that are laid out at the same time; more variants than that are written one group after another. */
+  readonly entriesAtOnce?: number;
   /** Called for each variant that will be written, before its first byte. */
   readonly onPlan?: (plan: VariantPlan) => void;
 }
@@ -75,27 +78,59 @@ export async function composeProduct(
   }
 
   const changed = variants.filter(({ variant }) => !composed.has(variant));
+  if (changed.length === 0) return variants.map(({ variant }) => composed.get(variant)!);
   const locked = lockedImages(cache);
+  try {
+    const groups = await groupByEntries(
+      changed,
+      ({ variant }) => locked.entryCount(variant.images),
+      options.entriesAtOnce,
+    );
+    for (const { folder } of changed) await refuseFile(folder);
+    if (groups.length > 1) {
+      // All of it is laid out once to see that it fits, and each group again when its turn comes.
+      let needed = 0;
+      for (const { variant } of changed) {
+        await using prepared = await prepareVariant(open, variant, locked);
+        options.onPlan?.(prepared.plan);
+        needed += bytesToWrite(prepared);
+      }
+      await refuseFullDisk(options.out, needed);
+    }
+    for (const group of groups) {
+      await composeGroup(open, group, locked, groups.length > 1 ? { ...options, onPlan: () => {} } : options, composed);
+    }
+  } catch (error) {
+    throw (await removeDamagedBlob(error, cache)) ?? error;
+  }
+  return variants.map(({ variant }) => composed.get(variant)!);
+}
+
+/** Plans and writes variants together: what they share is read once. */
+async function composeGroup(
+  open: OpenProduct,
+  group: readonly { readonly variant: Variant; readonly folder: string }[],
+  locked: LockedImages,
+  options: ComposeOptions,
+  composed: Map<Variant, ComposedVariant>,
+): Promise<void> {
   const works: VariantWork[] = [];
   try {
-    for (const { variant, folder } of changed) {
+    for (const { variant, folder } of group) {
       const prepared = await prepareVariant(open, variant, locked);
       works.push({ prepared, folder, staging: partialPath(folder) });
       options.onPlan?.(prepared.plan);
     }
-    for (const { folder } of works) await refuseFile(folder);
-    if (works.length > 0) {
-      await removeLeftovers(options.out);
-      await open.signer(); // a wrong password is told before anything is written
-      await refuseFullDisk(options.out, works);
-      await writeVariants(open, works, options, composed);
-    }
-  } catch (error) {
-    throw (await removeDamagedBlob(error, cache)) ?? error;
+    await removeLeftovers(options.out);
+    await open.signer(); // a wrong password is told before anything is written
+    await refuseFullDisk(
+      options.out,
+      works.reduce((sum, { prepared }) => sum + bytesToWrite(prepared), 0),
+    );
+    await writeVariants(open, works, options, composed);
   } finally {
     for (const { prepared } of works) await prepared[Symbol.asyncDispose]();
   }
-  return variants.map(({ variant }) => composed.get(variant)!);
 }
 
 interface VariantWork {
@@ -278,13 +313,14 @@ function workload({ image }: PreparedVariant): number {
   return copied + image.filesystems.flatMap(({ plan }) => plan.sources()).reduce((sum, { size }) => sum + size, 0);
 }
 
+function bytesToWrite({ image }: PreparedVariant): number {
+  return mappedRanges(image).reduce((sum, { start, end }) => sum + end - start, 0);
+}
+
 /** Nothing is written that cannot fit: the images' bytes against what the file system has left. Errors: DISK_FULL. */
-async function refuseFullDisk(out: string, works: readonly VariantWork[]): Promise<void> {
+async function refuseFullDisk(out: string, needed: number): Promise<void> {
   await makeFolder(out);
   const { bavail, bsize } = await statfs(out);
-  const needed = works
-    .flatMap(({ prepared }) => mappedRanges(prepared.image))
-    .reduce((sum, { start, end }) => sum + end - start, 0);
   const free = bavail * bsize;
   if (needed <= free) return;
   throw new UserError(

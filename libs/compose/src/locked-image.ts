@@ -9,6 +9,8 @@ import { digestOfBytes } from './release.ts';
 export interface LockedImages {
   /** Errors: NOT_IN_CACHE, WRONG_DIGEST. */
   open(image: LockedImage): Promise<ContainerImage>;
+  /** Entries of all layers of these images, each layer once: what a store of them has to lay out. */
+  entryCount(images: readonly LockedImage[]): Promise<number>;
 }
 
 export function lockedImages(cache: Cache): LockedImages {
@@ -22,28 +24,36 @@ export function lockedImages(cache: Cache): LockedImages {
     }
     return layer;
   };
+  const open = async (image: LockedImage): Promise<ContainerImage> => {
+    const { reference, platform, manifest, config, index } = image;
+    for (const blob of [manifest, config, ...image.layers.map((layer) => layer.blob)]) {
+      if (await hasBlob(cache, blob)) continue;
+      throw new UserError(
+        'NOT_IN_CACHE',
+        `${blob.digest} of ${reference} is not in the cache ${cache.root}`,
+        'Run: boxship lock',
+      );
+    }
+    return {
+      reference,
+      platform: parsePlatform(platform),
+      ...(index ? { index } : {}),
+      manifest,
+      ...(image.manifestSynthesized ? { manifestSynthesized: true } : {}),
+      manifestBytes: await readBlob(cache, manifest),
+      config,
+      configBytes: await readBlob(cache, config),
+      layers: await Promise.all(image.layers.map(openLayer)),
+    };
+  };
   return {
-    async open(image) {
-      const { reference, platform, manifest, config, index } = image;
-      for (const blob of [manifest, config, ...image.layers.map((layer) => layer.blob)]) {
-        if (await hasBlob(cache, blob)) continue;
-        throw new UserError(
-          'NOT_IN_CACHE',
-          `${blob.digest} of ${reference} is not in the cache ${cache.root}`,
-          'Run: boxship lock',
-        );
+    open,
+    async entryCount(images) {
+      const counts = new Map<string, number>();
+      for (const image of images) {
+        for (const { blob, inventory } of (await open(image)).layers) counts.set(blob.digest, inventory.entryCount);
       }
-      return {
-        reference,
-        platform: parsePlatform(platform),
-        ...(index ? { index } : {}),
-        manifest,
-        ...(image.manifestSynthesized ? { manifestSynthesized: true } : {}),
-        manifestBytes: await readBlob(cache, manifest),
-        config,
-        configBytes: await readBlob(cache, config),
-        layers: await Promise.all(image.layers.map(openLayer)),
-      };
+      return [...counts.values()].reduce((sum, count) => sum + count, 0);
     },
   };
 }

@@ -13,6 +13,8 @@ export interface LayerBlob {
 }
 
 const READ_CHUNK = 256 * 1024;
+/** A thread costs about as much as inflating 8 MiB: smaller blobs are inflated right here. */
+const THREAD_SIZE = 4 * 1024 * 1024;
 
 /** How errors call a layer. */
 export function layerName({ blob }: LayerBlob): string {
@@ -48,7 +50,7 @@ export async function* readLayerTar(
     const compression = blob.digest === diffId ? 'none' : layerCompression(blob.mediaType, head, name);
     const blobHash = createHash('sha256');
     const tarHash = createHash('sha256');
-    if (options.verify === 'blob' && compression === 'gzip') {
+    if (options.verify === 'blob' && compression === 'gzip' && blob.size >= THREAD_SIZE) {
       yield* inflateInThread(layer, options);
       return;
     }
