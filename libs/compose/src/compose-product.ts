@@ -80,6 +80,9 @@ export async function composeProduct(
   const changed = variants.filter(({ variant }) => !composed.has(variant));
   if (changed.length === 0) return variants.map(({ variant }) => composed.get(variant)!);
   const locked = lockedImages(cache);
+  // Opening the key takes a third of a second of scrypt in a thread: it goes on while the variants are laid out.
+  const signer = open.signer();
+  signer.catch(() => {}); // told where it is waited for
   try {
     const groups = await groupByEntries(
       changed,
