@@ -11,7 +11,7 @@ import {
   writeRawFiles,
   type RawImageWriter,
 } from '@boxship/formats';
-import { isLeftover, makeFolder, partialPath } from '@boxship/host';
+import { isLeftover, makeFolder, partialPath, releaseMemory } from '@boxship/host';
 import { UserError, formatByteSize, type ContentSource, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
@@ -94,19 +94,31 @@ export async function composeProduct(
       // All of it is laid out once to see that it fits, and each group again when its turn comes.
       let needed = 0;
       for (const { variant } of changed) {
-        await using prepared = await prepareVariant(open, variant, locked);
-        options.onPlan?.(prepared.plan);
-        needed += bytesToWrite(prepared);
+        needed += await layOutOnce(open, variant, locked, options);
+        releaseMemory();
       }
       await refuseFullDisk(options.out, needed);
     }
     for (const group of groups) {
       await composeGroup(open, group, locked, groups.length > 1 ? { ...options, onPlan: () => {} } : options, composed);
+      releaseMemory();
     }
   } catch (error) {
     throw (await removeDamagedBlob(error, cache)) ?? error;
   }
   return variants.map(({ variant }) => composed.get(variant)!);
+}
+
+/** Plans a variant, and lets go of its layout; returns the bytes that it will write. */
+async function layOutOnce(
+  open: OpenProduct,
+  variant: Variant,
+  locked: LockedImages,
+  { onPlan }: ComposeOptions,
+): Promise<number> {
+  await using prepared = await prepareVariant(open, variant, locked);
+  onPlan?.(prepared.plan);
+  return bytesToWrite(prepared);
 }
 
 /** Plans and writes variants together: what they share is read once. */
@@ -124,6 +136,7 @@ async function composeGroup(
       works.push({ prepared, folder, staging: partialPath(folder) });
       options.onPlan?.(prepared.plan);
     }
+    releaseMemory();
     await removeLeftovers(options.out);
     await open.signer(); // a wrong password is told before anything is written
     await refuseFullDisk(

@@ -5,6 +5,7 @@ export * from './file-access.ts';
 export * from './make-folder.ts';
 export * from './partial-file.ts';
 export * from './progress.ts';
+export { releaseMemory } from './release-memory.ts';
 export { programPath, runProgram, type RunOptions, type RunResult } from './run-program.ts';
 export * from './scratch.ts';
 export * from './start-program.ts';
