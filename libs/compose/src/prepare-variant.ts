@@ -119,14 +119,15 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     ],
     baseMapped: device.bmap ? [...device.bmap.ranges, ...(socket.entries.length > 0 ? [rootfsRange] : [])] : [whole],
   };
-  const role = ({ number }: Partition): PlannedPartition['role'] => {
+  const role = (number: number): PlannedPartition['role'] => {
     if (number === storePartition.number) return 'store';
     if (number === dataPartition.number) return 'data';
     return number === rootfs.partition.number ? 'rootfs' : 'vendor';
   };
-  const planned = ({ attributes: _attributes, ...partition }: Partition, vendor: boolean): PlannedPartition => ({
+  // ours have numbers that were free, so that a number tells the role before and after
+  const planned = ({ attributes: _attributes, ...partition }: Partition): PlannedPartition => ({
     ...partition,
-    role: vendor && partition.number !== rootfs.partition.number ? 'vendor' : role({ ...partition, attributes: 0n }),
+    role: role(partition.number),
   });
   const deviceNodes = countDeviceNodes(images);
   if (deviceNodes > 0) warnings.push(`the image layers hold ${deviceNodes} device nodes; they are kept`);
@@ -136,8 +137,8 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     files: [...new Set(variant.artifacts.flatMap((artifact) => rawFileNames(variant, artifact)))],
     table: {
       type: device.table.type,
-      before: { size: device.content.size, partitions: device.table.partitions.map((one) => planned(one, true)) },
-      after: { size: appended.deviceSize, partitions: appended.table.partitions.map((one) => planned(one, false)) },
+      before: { size: device.content.size, partitions: device.table.partitions.map(planned) },
+      after: { size: appended.deviceSize, partitions: appended.table.partitions.map(planned) },
     },
     rootfs: {
       partition: rootfs.partition.number,

@@ -12,15 +12,6 @@ export interface Preload {
   layerAt(path: BytePath): { readonly layer: ImageLayer; readonly path: BytePath } | undefined;
 }
 
-/** A directory of the store partition that the device mounts over the engine's own default path. */
-export interface EngineMount {
-  readonly from: 'store' | 'data';
-  /** Path relative to that partition. */
-  readonly source: string;
-  /** Absolute path on the device. */
-  readonly target: string;
-}
-
 export interface PreloadOptions {
   /** Time of every generated file, seconds since 1970. */
   readonly epoch: number;
@@ -38,7 +29,6 @@ export interface Engine {
   preload(images: readonly ContainerImage[], options: PreloadOptions): Preload;
   /** Units and configuration that start the app, below `apps/<app>/`. */
   start(app: App, imageIds: ReadonlyMap<string, Digest>, facts: DeviceFacts, options: StartOptions): Tree;
-  readonly mounts: readonly EngineMount[];
   /** Refuses a device whose engine could not work with our store. Errors: ENGINE_MISSING, ENGINE_CONFLICT, naming both sides. */
   check(facts: DeviceFacts): void;
 }

@@ -1,3 +1,3 @@
 export { engines } from './registry.ts';
-export type { Engine, EngineMount, Preload, PreloadOptions, StartOptions } from './engine.ts';
+export type { Engine, Preload, PreloadOptions, StartOptions } from './engine.ts';
 export { directory, generatedFile, streamedFile, symlink } from './entries.ts';

@@ -8,9 +8,5 @@ export const docker: Engine = {
   name: 'docker',
   preload: dockerStore,
   start: dockerUnits,
-  mounts: [
-    { from: 'store', source: 'docker', target: '/var/lib/docker' },
-    { from: 'data', source: 'volumes', target: '/var/lib/docker/volumes' },
-  ],
   check: checkEngineConfig,
 };
