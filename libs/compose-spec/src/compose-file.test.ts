@@ -123,7 +123,6 @@ describe('a mistake is told with its place', () => {
     ['device', keys('devices: [ttyS0]'), '4:15 BAD_DEVICE'],
     ['host', keys('extra_hosts: [plc]'), '4:19 BAD_VALUE'],
     ['limits that differ', keys('mem_limit: 1g\ndeploy: {resources: {limits: {memory: 2g}}}'), '5:5 CONFLICT'],
-    ['fixed address of two networks', `${keys('networks: {default: {ipv4_address: 10.0.0.2}, b: {}}')}networks: {b: {}}`, '4:16 UNSUPPORTED_VALUE'], // prettier-ignore
     ['bad container name', keys('container_name: "a b"'), '4:21 BAD_NAME'],
     ['bad service name', 'services: {"a/b": {image: x}}', '1:12 BAD_NAME'],
     ['volume driver', `${keys('volumes: ["v:/v"]')}volumes: {v: {driver: nfs}}`, '5:23 UNSUPPORTED_VALUE'],
@@ -226,7 +225,7 @@ describe('an app', () => {
     process.env['BOXSHIP_TEST_LEAK'] = 'leak';
     try {
       expect(told(keys('user: "${BOXSHIP_TEST_LEAK}"'))).toEqual(['4:11 UNSET_VARIABLE']);
-      expect(read(keys('user: "${BOXSHIP_TEST_LEAK:-none}"')).services[0]!.runOptions).toEqual(['--user=none']);
+      expect(read(keys('user: "${BOXSHIP_TEST_LEAK:-none}"')).services[0]!.settings).toEqual({ user: 'none' });
     } finally {
       delete process.env['BOXSHIP_TEST_LEAK'];
     }
@@ -234,10 +233,10 @@ describe('an app', () => {
 
   it('takes variables of the product file before those of .env, and another file in its place', () => {
     const folder = folderOf({ '.env': 'A=env\nB=$A-env\n', 'other.env': 'A=other\n' });
-    const users = (rest: Partial<ComposeFileInput>) => read(keys('user: "$A-${B:-}-$COMPOSE_PROJECT_NAME"'), { folder, ...rest }).services[0]!.runOptions; // prettier-ignore
-    expect(users({})).toEqual(['--user=env-env-env-app']);
-    expect(users({ environment: { A: 'given' } })).toEqual(['--user=given-given-env-app']);
-    expect(users({ envFile: 'other.env' })).toEqual(['--user=other--app']);
+    const users = (rest: Partial<ComposeFileInput>) => read(keys('user: "$A-${B:-}-$COMPOSE_PROJECT_NAME"'), { folder, ...rest }).services[0]!.settings.user; // prettier-ignore
+    expect(users({})).toBe('env-env-env-app');
+    expect(users({ environment: { A: 'given' } })).toBe('given-given-env-app');
+    expect(users({ envFile: 'other.env' })).toBe('other--app');
     expect(told(keys('user: "1"'), { folder, envFile: 'none.env' })).toEqual([': FILE_MISSING']);
   });
 

@@ -1,10 +1,11 @@
-import type { RestartPolicy } from '@boxship/model';
+import type { ContainerSettings, RestartPolicy } from '@boxship/model';
+import { readGpuList } from './container-settings.ts';
 import type { Report } from './report.ts';
 import { readBytes, readDecimal, readInteger, readKnownKeys, readText, readWord } from './scalar.ts';
 import type { Value } from './yaml-value.ts';
 
 export interface Deployment {
-  readonly runOptions: readonly string[];
+  readonly settings: ContainerSettings;
   readonly restart?: RestartPolicy;
   readonly restartMaxAttempts?: number;
 }
@@ -31,24 +32,28 @@ export function readDeploy(value: Value | undefined, report: Report): Deployment
   }
   const resources = readKnownKeys(get('resources'), 'resources', ['limits', 'reservations'], report);
   const limits = readKnownKeys(resources.get('limits')?.value, 'limits', ['cpus', 'memory', 'pids'], report);
-  const reservations = readKnownKeys(resources.get('reservations')?.value, 'reservations', ['memory'], report, {
+  const reservations = readKnownKeys(resources.get('reservations')?.value, 'reservations', ['memory', 'devices'], report, {
     cpus: 'Use cpu_shares.',
-    devices: 'Use "gpus: all", "devices" or "runtime".',
     generic_resources: ONE_DEVICE,
-  });
-  const option = (name: string, text: string | number | undefined) => (text === undefined ? [] : [`--${name}=${text}`]);
+  }); // prettier-ignore
+  const cpus = readDecimal(limits.get('cpus')?.value, report);
+  const memLimit = readBytes(limits.get('memory')?.value, report);
+  const memReservation = readBytes(reservations.get('memory')?.value, report);
+  const pidsLimit = readInteger(limits.get('pids')?.value, report, { min: -1 });
+  const gpus = readGpuList(reservations.get('devices')?.value, 'devices', report);
   return {
-    runOptions: [
-      ...option('cpus', readDecimal(limits.get('cpus')?.value, report)),
-      ...option('memory', readBytes(limits.get('memory')?.value, report)),
-      ...option('memory-reservation', readBytes(reservations.get('memory')?.value, report)),
-      ...option('pids-limit', readInteger(limits.get('pids')?.value, report, { min: -1 })),
-    ],
+    settings: {
+      ...(cpus === undefined ? {} : { cpus }),
+      ...(memLimit === undefined ? {} : { memLimit }),
+      ...(memReservation === undefined ? {} : { memReservation }),
+      ...(pidsLimit === undefined ? {} : { pidsLimit }),
+      ...(gpus.length > 0 ? { gpus } : {}),
+    },
     ...readRestartPolicy(get('restart_policy'), report),
   };
 }
 
-function readRestartPolicy(value: Value | undefined, report: Report): Omit<Deployment, 'runOptions'> {
+function readRestartPolicy(value: Value | undefined, report: Report): Omit<Deployment, 'settings'> {
   if (!value) return {};
   const policy = readKnownKeys(value, 'restart_policy', ['condition', 'max_attempts'], report, { delay: NO_TIMES, window: NO_TIMES }); // prettier-ignore
   const condition = readWord(policy.get('condition')?.value, ['none', 'on-failure', 'any'], report) ?? 'any';
@@ -58,7 +63,7 @@ function readRestartPolicy(value: Value | undefined, report: Report): Omit<Deplo
 }
 
 /** `restart` of a service: `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:5`. */
-export function readRestart(value: Value | undefined, report: Report): Omit<Deployment, 'runOptions'> {
+export function readRestart(value: Value | undefined, report: Report): Omit<Deployment, 'settings'> {
   const text = value?.kind === 'scalar' && value.value === false ? 'no' : readText(value, report);
   if (text === undefined) return {};
   const attempts = /^on-failure:(\d{1,6})$/.exec(text)?.[1];

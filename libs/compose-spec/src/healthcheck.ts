@@ -12,11 +12,8 @@ import {
 import type { Value } from './yaml-value.ts';
 
 /** `healthcheck` of a service; `test` starts with `CMD` or `CMD-SHELL`, and is empty when only times are set. */
-export function readHealthcheck(
-  value: Value | undefined,
-  report: Report,
-): { readonly healthcheck?: Healthcheck; readonly runOptions: readonly string[] } {
-  if (!value || (value.kind === 'scalar' && value.value === null)) return { runOptions: [] };
+export function readHealthcheck(value: Value | undefined, report: Report): Healthcheck | undefined {
+  if (!value || (value.kind === 'scalar' && value.value === null)) return undefined;
   const keys = readKnownKeys(
     value,
     'healthcheck',
@@ -40,16 +37,14 @@ export function readHealthcheck(
   }
   const [interval, timeout, startPeriod, startInterval] = [time('interval'), time('timeout'), time('start_period'), time('start_interval')]; // prettier-ignore
   const retries = readInteger(get('retries'), report, { min: 0, max: 2 ** 31 - 1 });
-  if (disable) return { healthcheck: { test: [], disable: true }, runOptions: [] };
+  if (disable) return { test: [], disable: true };
   return {
-    healthcheck: {
-      test,
-      ...(interval === undefined ? {} : { interval }),
-      ...(timeout === undefined ? {} : { timeout }),
-      ...(startPeriod === undefined ? {} : { startPeriod }),
-      ...(retries === undefined ? {} : { retries }),
-    },
-    runOptions: startInterval === undefined ? [] : [`--health-start-interval=${startInterval}`],
+    test,
+    ...(interval === undefined ? {} : { interval }),
+    ...(timeout === undefined ? {} : { timeout }),
+    ...(startPeriod === undefined ? {} : { startPeriod }),
+    ...(startInterval === undefined ? {} : { startInterval }),
+    ...(retries === undefined ? {} : { retries }),
   };
 }
 

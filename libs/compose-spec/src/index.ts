@@ -1,3 +1,2 @@
 export { openAppFolder, type AppFolder, type FolderEntry } from './app-folder.ts';
 export { readComposeFile, type ComposeFileInput } from './compose-file.ts';
-export { type AppNetwork, type AppVolume } from './resources.ts';

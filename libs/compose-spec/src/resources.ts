@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { App, Location } from '@boxship/model';
+import type { AddressPool, AppNetwork, AppVolume, JoinedNetwork, Location } from '@boxship/model';
 import type { Report } from './report.ts';
 import {
   readBoolean,
@@ -12,18 +12,6 @@ import {
   readWord,
 } from './scalar.ts';
 import type { Value } from './yaml-value.ts';
-
-/** A network of an app, under the name that the engine knows it by (`<app>_<key>`, or its own `name:`). */
-export type AppNetwork = App['networks'][number] & {
-  /** Further options in the words of `docker network create`, one per element, in a fixed order. */
-  readonly createOptions: readonly string[];
-};
-
-/** A named volume, under the name that the engine knows it by. */
-export type AppVolume = App['volumes'][number] & {
-  /** Further options in the words of `docker volume create`. */
-  readonly createOptions: readonly string[];
-};
 
 export interface Declared<T> {
   readonly where: Location;
@@ -72,12 +60,8 @@ export function readNetworks(
     const name = engineName(project, key, readText(get('name'), report) ?? externalName, external);
     checkName(name, entry.where, report);
     const driver = readText(get('driver'), report);
-    const createOptions = [
-      ...(readBoolean(get('attachable'), report) ? ['--attachable'] : []),
-      ...(readBoolean(get('enable_ipv6'), report) ? ['--ipv6'] : []),
-      ...readIpam(get('ipam'), report),
-      ...labelOptions(get('labels'), report),
-    ];
+    const ipam = readIpam(get('ipam'), report);
+    const labels = readLabels(get('labels'), report);
     networks.set(key, {
       where: entry.where,
       value: {
@@ -85,8 +69,11 @@ export function readNetworks(
         external,
         ...(driver === undefined ? {} : { driver }),
         internal: readBoolean(get('internal'), report) ?? false,
+        ...(readBoolean(get('attachable'), report) ? { attachable: true } : {}),
+        ...(readBoolean(get('enable_ipv6'), report) ? { enableIpv6: true } : {}),
         driverOptions: readLabels(get('driver_opts'), report),
-        createOptions,
+        ...(Object.keys(labels).length > 0 ? { labels } : {}),
+        ...(ipam ? { ipam } : {}),
       },
     });
   }
@@ -96,50 +83,42 @@ export function readNetworks(
       external: false,
       internal: false,
       driverOptions: {},
-      createOptions: [],
     };
     networks.set('default', { where: value?.where ?? { file: '' }, value: implied });
   }
   return networks;
 }
 
-function labelOptions(value: Value | undefined, report: Report): string[] {
-  return Object.entries(readLabels(value, report))
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, text]) => `--label=${key}=${text}`);
-}
-
-function readIpam(value: Value | undefined, report: Report): string[] {
+function readIpam(value: Value | undefined, report: Report): AppNetwork['ipam'] {
   const ipam = readKnownKeys(value, 'ipam', ['driver', 'config', 'options'], report);
-  const options: string[] = [];
   const driver = readText(ipam.get('driver')?.value, report);
-  if (driver !== undefined && driver !== 'default') options.push(`--ipam-driver=${driver}`);
-  for (const [key, text] of Object.entries(readLabels(ipam.get('options')?.value, report))) {
-    options.push(`--ipam-opt=${key}=${text}`);
-  }
-  for (const item of readList(ipam.get('config')?.value, report)) {
+  const options = readLabels(ipam.get('options')?.value, report);
+  const pools = readList(ipam.get('config')?.value, report).map((item): AddressPool => {
     const keys = readKnownKeys(item, 'ipam config', ['subnet', 'gateway', 'ip_range', 'aux_addresses'], report);
-    for (const key of ['subnet', 'ip_range', 'gateway'] as const) {
+    const address = (key: 'subnet' | 'ip_range' | 'gateway') => {
       const entry = keys.get(key)?.value;
       const text = readText(entry, report);
-      if (text === undefined) continue;
-      const [address = '', bits] = text.split('/');
-      const family = isIP(address);
-      const valid =
-        key === 'gateway'
-          ? bits === undefined
-          : /^\d{1,3}$/.test(bits ?? '') && Number(bits) <= (family === 6 ? 128 : 32);
+      if (text === undefined) return undefined;
+      const [ip = '', bits] = text.split('/');
+      const family = isIP(ip);
+      const valid = key === 'gateway' ? bits === undefined : /^\d{1,3}$/.test(bits ?? '') && Number(bits) <= (family === 6 ? 128 : 32); // prettier-ignore
       if (family === 0 || !valid) {
         const wanted = key === 'gateway' ? 'an address' : 'a network as in 172.28.0.0/16';
         report.error('BAD_ADDRESS', entry!.where, `"${text}" is not ${wanted}`, `Correct ${key}.`);
       }
-      options.push(`--${key.replace('_', '-')}=${text}`);
-    }
-    for (const [name, address] of Object.entries(readLabels(keys.get('aux_addresses')?.value, report))) {
-      options.push(`--aux-address=${name}=${address}`);
-    }
-  }
-  return options;
+      return text;
+    };
+    const [subnet, ipRange, gateway] = [address('subnet'), address('ip_range'), address('gateway')];
+    return {
+      ...(subnet === undefined ? {} : { subnet }),
+      ...(ipRange === undefined ? {} : { ipRange }),
+      ...(gateway === undefined ? {} : { gateway }),
+      auxAddresses: readLabels(keys.get('aux_addresses')?.value, report),
+    };
+  });
+  const ownDriver = driver === undefined || driver === 'default' ? undefined : driver;
+  if (ownDriver === undefined && pools.length === 0 && Object.keys(options).length === 0) return undefined;
+  return { ...(ownDriver === undefined ? {} : { driver: ownDriver }), options, pools };
 }
 
 /** Top-level `volumes` by key. */
@@ -160,23 +139,23 @@ export function readVolumes(
     if (driver !== undefined && driver !== 'local') {
       report.error('UNSUPPORTED_VALUE', get('driver')!.where, `the volume driver "${driver}" is not supported`, 'Use the local driver; driver_opts can mount NFS and others.'); // prettier-ignore
     }
+    const labels = readLabels(get('labels'), report);
     volumes.set(key, {
       where: entry.where,
       value: {
         name,
         external,
         driverOptions: readLabels(get('driver_opts'), report),
-        createOptions: labelOptions(get('labels'), report),
+        ...(Object.keys(labels).length > 0 ? { labels } : {}),
       },
     });
   }
   return volumes;
 }
 
-/** Networks that a service joins, the one with the highest priority first, and run options for its addresses. */
+/** Networks that a service joins, the one with the highest priority first. */
 export interface ServiceNetworks {
-  readonly networks: readonly { readonly name: string; readonly aliases: readonly string[] }[];
-  readonly runOptions: readonly string[];
+  readonly networks: readonly JoinedNetwork[];
   /** Keys under top-level `networks`. */
   readonly keys: readonly string[];
 }
@@ -193,7 +172,7 @@ export function readServiceNetworks(
   declared: ReadonlyMap<string, Declared<AppNetwork>>,
   report: Report,
 ): ServiceNetworks {
-  const joined: { key: string; name: string; aliases: string[]; priority: number; options: string[]; where: Location }[] = []; // prettier-ignore
+  const joined: { key: string; priority: number; network: JoinedNetwork }[] = [];
   const join = (key: string, where: Location, settings?: Value) => {
     const network = declared.get(key);
     if (!network) {
@@ -211,26 +190,31 @@ export function readServiceNetworks(
       report,
       NO_NETWORK_KEY,
     );
-    const options: string[] = [];
-    for (const [name, option, family] of [
-      ['ipv4_address', '--ip', 4],
-      ['ipv6_address', '--ip6', 6],
-    ] as const) {
+    const address = (name: 'ipv4_address' | 'ipv6_address', family: 4 | 6) => {
       const text = readText(keys.get(name)?.value, report);
-      if (text === undefined) continue;
-      if (isIP(text) !== family) {
+      if (text !== undefined && isIP(text) !== family) {
         report.error('BAD_ADDRESS', keys.get(name)!.where, `"${text}" is not an IPv${family} address`, 'Correct it.');
       }
-      options.push(`${option}=${text}`);
-    }
-    for (const item of readList(keys.get('link_local_ips')?.value, report)) {
-      options.push(`--link-local-ip=${readText(item, report) ?? ''}`);
-    }
-    const mac = readText(keys.get('mac_address')?.value, report);
-    if (mac !== undefined) options.push(`--mac-address=${mac}`);
+      return text;
+    };
+    const [ipv4Address, ipv6Address] = [address('ipv4_address', 4), address('ipv6_address', 6)];
+    const linkLocalIps = readList(keys.get('link_local_ips')?.value, report).flatMap((item) => readText(item, report) ?? []); // prettier-ignore
+    const macAddress = readText(keys.get('mac_address')?.value, report);
     const aliases = readList(keys.get('aliases')?.value, report).flatMap((item) => readText(item, report) ?? []);
     const priority = Number(readScalarText(keys.get('priority')?.value, report) ?? 0);
-    if (network) joined.push({ key, name: network.value.name, aliases, priority, options, where });
+    if (!network) return;
+    joined.push({
+      key,
+      priority,
+      network: {
+        name: network.value.name,
+        aliases,
+        ...(ipv4Address === undefined ? {} : { ipv4Address }),
+        ...(ipv6Address === undefined ? {} : { ipv6Address }),
+        ...(linkLocalIps.length > 0 ? { linkLocalIps } : {}),
+        ...(macAddress === undefined ? {} : { macAddress }),
+      },
+    });
   };
   if (!value || (value.kind === 'scalar' && value.value === null)) join('default', { file: '' });
   else if (value.kind === 'map') for (const [key, entry] of value.entries) join(key, entry.where, entry.value);
@@ -241,15 +225,7 @@ export function readServiceNetworks(
     }
   }
   joined.sort((a, b) => b.priority - a.priority || (a.key < b.key ? -1 : 1));
-  const addressed = joined.filter(({ options }) => options.length > 0);
-  if (addressed.length > 0 && joined.length > 1) {
-    report.error('UNSUPPORTED_VALUE', addressed[0]!.where, 'fixed addresses are supported for a service on one network only', 'Leave the other networks, or let the engine choose the address.'); // prettier-ignore
-  }
-  return {
-    networks: joined.map(({ name, aliases }) => ({ name, aliases })),
-    runOptions: addressed.flatMap(({ options }) => options),
-    keys: joined.map(({ key }) => key),
-  };
+  return { networks: joined.map(({ network }) => network), keys: joined.map(({ key }) => key) };
 }
 
 /** `network_mode`; `service:x` becomes the engine's `container:<name>`. */

@@ -1,6 +1,7 @@
-import type { Location, Service } from '@boxship/model';
+import type { AppNetwork, AppVolume, ContainerSettings, Dependency, Location, Service } from '@boxship/model';
 import type { AppFiles } from './app-folder.ts';
 import { readConfigMounts, type ConfigFile, type ConfigKind } from './config-files.ts';
+import { SETTINGS } from './container-settings.ts';
 import { readDeploy, readRestart } from './deploy.ts';
 import { readEnvironment, readServiceLabels } from './environment.ts';
 import { readHealthcheck } from './healthcheck.ts';
@@ -9,8 +10,7 @@ import type { Lookup } from './interpolation.ts';
 import { readMounts } from './mounts.ts';
 import { readPorts } from './ports.ts';
 import type { Report } from './report.ts';
-import { readNetworkMode, readServiceNetworks, type AppNetwork, type AppVolume, type Declared } from './resources.ts';
-import { RUN_OPTIONS } from './run-options.ts';
+import { readNetworkMode, readServiceNetworks, type Declared } from './resources.ts';
 import { readBoolean, readInteger, readKnownKeys, readList, readScalarText, readText, readTexts, readWord } from './scalar.ts'; // prettier-ignore
 import { splitShellWords } from './shell-words.ts';
 import type { MapEntry, Value } from './yaml-value.ts';
@@ -69,7 +69,7 @@ export function readService(
   surroundings: ServiceSurroundings,
 ): ReadService | undefined {
   const { report, files, lookup } = surroundings;
-  const known = [...FIELDS, ...Object.keys(RUN_OPTIONS)];
+  const known = [...FIELDS, ...Object.keys(SETTINGS)];
   const keys = readKnownKeys(definition.value, `service "${name}"`, known, report, UNSUPPORTED);
   const get = (key: string) => keys.get(key)?.value;
 
@@ -85,8 +85,8 @@ export function readService(
 
   const image = readImage(name, definition.where, keys, report);
   const deploy = readDeploy(get('deploy'), report);
-  const restart = { restart: 'no', ...deploy, ...readRestart(get('restart'), report) } as const;
-  const { healthcheck, runOptions: healthOptions } = readHealthcheck(get('healthcheck'), report);
+  const restart = { restart: 'no' as const, ...deploy, ...readRestart(get('restart'), report) };
+  const healthcheck = readHealthcheck(get('healthcheck'), report);
 
   const mode = readNetworkMode(get('network_mode'), report);
   const modeWhere = get('network_mode')?.where ?? definition.where;
@@ -114,27 +114,20 @@ export function readService(
     ...readConfigMounts('secret', get('secrets'), surroundings.configs.secret, report),
   ]; // prettier-ignore
 
-  const runOptions: string[] = [];
-  for (const [key, read] of Object.entries(RUN_OPTIONS)) {
+  let settings: ContainerSettings = {};
+  for (const [key, read] of Object.entries(SETTINGS)) {
     const value = get(key);
     if (value && !(value.kind === 'scalar' && value.value === null)) {
-      runOptions.push(...read(value, { report, files, containerOf: implied }));
+      settings = { ...settings, ...read(value, { report, files, containerOf: implied }) };
     }
   }
-  for (const option of deploy.runOptions) {
-    const prefix = option.slice(0, option.indexOf('=') + 1);
-    const other = runOptions.find((own) => own.startsWith(prefix));
-    if (other === undefined) runOptions.push(option);
-    else if (other !== option) {
-      report.error(
-        'CONFLICT',
-        keys.get('deploy')!.where,
-        `deploy.resources (${option}) contradicts ${other}`,
-        'Say it once.',
-      );
+  for (const [setting, wanted] of Object.entries(deploy.settings) as [keyof ContainerSettings, unknown][]) {
+    const own = settings[setting];
+    if (own !== undefined && JSON.stringify(own) !== JSON.stringify(wanted)) {
+      report.error('CONFLICT', keys.get('deploy')!.where, `deploy.resources (${JSON.stringify(wanted)}) contradicts the ${setting} of ${JSON.stringify(own)}`, 'Say it once.'); // prettier-ignore
     }
   }
-  runOptions.push(...healthOptions, ...(joined?.runOptions ?? []));
+  settings = { ...deploy.settings, ...settings };
 
   const entrypoint = readCommand(get('entrypoint'), report);
   const command = readCommand(get('command'), report);
@@ -161,7 +154,7 @@ export function readService(
     ...(restart.restartMaxAttempts === undefined ? {} : { restartMaxAttempts: restart.restartMaxAttempts }),
     ...(healthcheck === undefined ? {} : { healthcheck }),
     labels: readServiceLabels(get('labels'), get('label_file'), files, report),
-    runOptions,
+    settings,
   };
   return { service, networkKeys: joined?.keys ?? [], volumeKeys };
 }
@@ -211,12 +204,9 @@ function reportUndefinedService(name: string, where: Location, { report, inactiv
   }
 }
 
-function readDependsOn(
-  value: Value | undefined,
-  surroundings: ServiceSurroundings,
-): { service: string; condition: string; required: boolean }[] {
+function readDependsOn(value: Value | undefined, surroundings: ServiceSurroundings): Dependency[] {
   const { report, containers } = surroundings;
-  const found: { service: string; condition: string; required: boolean }[] = [];
+  const found: Dependency[] = [];
   const add = (service: string, condition: string, required: boolean, where: Location) => {
     if (containers.has(service)) found.push({ service, condition, required });
     else if (required || !surroundings.inactive.has(service)) reportUndefinedService(service, where, surroundings);

@@ -1,3 +1,4 @@
+import type { ContainerSettings } from './container-settings.ts';
 import type { Location } from './user-error.ts';
 
 /** A file that an app brings along (env file, config), read at resolve time. */
@@ -26,11 +27,66 @@ export interface Healthcheck {
   readonly interval?: string;
   readonly timeout?: string;
   readonly startPeriod?: string;
+  /** Time between checks while it starts; engines from Docker 25 on know it. */
+  readonly startInterval?: string;
   readonly retries?: number;
   readonly disable?: boolean;
 }
 
 export type RestartPolicy = 'no' | 'always' | 'on-failure' | 'unless-stopped';
+
+/** A network that a service joins, and its address there when it has a fixed one. */
+export interface JoinedNetwork {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly ipv4Address?: string;
+  readonly ipv6Address?: string;
+  readonly linkLocalIps?: readonly string[];
+  readonly macAddress?: string;
+}
+
+/** A service that must have started, be healthy or have ended well before this one starts. */
+export interface Dependency {
+  readonly service: string;
+  readonly condition: string;
+  readonly required: boolean;
+  /** Stop and start with the other one. */
+  readonly restart?: boolean;
+}
+
+/** Addresses of a network that the engine makes (compose-spec 06-networks.md "ipam"). */
+export interface AddressPool {
+  readonly subnet?: string;
+  readonly ipRange?: string;
+  readonly gateway?: string;
+  readonly auxAddresses: Readonly<Record<string, string>>;
+}
+
+/** A network of an app, under the name that the engine knows it by (`<app>_<key>`, or its own `name:`). */
+export interface AppNetwork {
+  readonly name: string;
+  /** Exists on the device already. */
+  readonly external: boolean;
+  readonly driver?: string;
+  readonly internal: boolean;
+  readonly attachable?: boolean;
+  readonly enableIpv6?: boolean;
+  readonly driverOptions: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly ipam?: {
+    readonly driver?: string;
+    readonly options: Readonly<Record<string, string>>;
+    readonly pools: readonly AddressPool[];
+  };
+}
+
+/** A named volume, under the name that the engine knows it by; it lives on the data partition. */
+export interface AppVolume {
+  readonly name: string;
+  readonly external: boolean;
+  readonly driverOptions: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+}
 
 /** One service of an app, every Compose short form resolved (compose-spec 05-services.md). */
 export interface Service {
@@ -44,15 +100,14 @@ export interface Service {
   readonly environment: Readonly<Record<string, string>>;
   readonly ports: readonly PortMapping[];
   readonly mounts: readonly ServiceMount[];
-  readonly networks: readonly { readonly name: string; readonly aliases: readonly string[] }[];
+  readonly networks: readonly JoinedNetwork[];
   readonly networkMode?: string;
-  readonly dependsOn: readonly { readonly service: string; readonly condition: string; readonly required: boolean }[];
+  readonly dependsOn: readonly Dependency[];
   readonly restart: RestartPolicy;
   readonly restartMaxAttempts?: number;
   readonly healthcheck?: Healthcheck;
   readonly labels: Readonly<Record<string, string>>;
-  /** Further options in the words of `docker run`, one per element: `--privileged`, `--cap-add=NET_ADMIN`, … */
-  readonly runOptions: readonly string[];
+  readonly settings: ContainerSettings;
 }
 
 /** An app: one Compose project, resolved. */
@@ -62,8 +117,7 @@ export interface App {
   /** The Compose file as it will lie on the device. */
   readonly composeBytes: Uint8Array;
   readonly services: readonly Service[];
-  /** Named volumes; they live on the data partition. `createOptions` are options of `docker volume create` beyond the driver's. */
-  readonly volumes: readonly { readonly name: string; readonly external: boolean; readonly driverOptions: Readonly<Record<string, string>>; readonly createOptions?: readonly string[] }[];
-  readonly networks: readonly { readonly name: string; readonly external: boolean; readonly driver?: string; readonly internal: boolean; readonly driverOptions: Readonly<Record<string, string>>; readonly createOptions?: readonly string[] }[];
+  readonly volumes: readonly AppVolume[];
+  readonly networks: readonly AppNetwork[];
   readonly files: readonly AppFile[];
-} // prettier-ignore
+}

@@ -1,6 +1,7 @@
 export * from './app.ts';
 export * from './byte-size.ts';
 export * from './container-image.ts';
+export * from './container-settings.ts';
 export * from './device-facts.ts';
 export * from './digest.ts';
 export * from './pick.ts';

@@ -1,4 +1,5 @@
-import type { App, Digest, PortMapping, Service, ServiceMount } from '@boxship/model';
+import type { App, Digest, JoinedNetwork, PortMapping, Service, ServiceMount } from '@boxship/model';
+import { runOptions } from './run-options.ts';
 
 /** Arguments of `docker run` (or `docker create`) for a service, in a fixed order, and what must follow a create. */
 export interface ContainerArguments {
@@ -27,7 +28,7 @@ export function containerArguments(app: App, service: Service, imageId: Digest, 
   const name = containerName(app, service);
   const [first, ...others] = service.networks;
   const entrypoint = service.entrypoint;
-  const ownLog = service.runOptions.some((option) => option.startsWith('--log-driver='));
+  const ownLog = service.settings.logging?.driver !== undefined;
   const create = [
     '--rm',
     `--name=${name}`,
@@ -40,23 +41,42 @@ export function containerArguments(app: App, service: Service, imageId: Digest, 
     ...Object.entries(service.labels).map(([key, value]) => `--label=${key}=${value}`),
     ...(ownLog ? [] : log.options),
     ...(service.networkMode === undefined ? [] : [`--network=${service.networkMode}`]),
-    ...(first === undefined ? [] : [`--network=${first.name}`, ...aliases(first, service, '--network-alias')]),
+    ...(first === undefined
+      ? []
+      : [
+          `--network=${first.name}`,
+          ...aliases(first, service, '--network-alias'),
+          ...addresses(first),
+          ...(first.macAddress === undefined ? [] : [`--mac-address=${first.macAddress}`]),
+        ]),
     ...service.ports.map(publish),
     ...service.mounts.map(mount),
     ...Object.entries(service.environment).map(([key, value]) => `--env=${key}=${value}`),
     ...health(service),
-    // the image was chosen for this machine; by its id it is the only one
-    ...service.runOptions.filter((option) => !option.startsWith('--platform=')),
+    ...runOptions(service.settings),
     ...(entrypoint === undefined ? [] : [`--entrypoint=${entrypoint[0] ?? ''}`]),
     imageId,
     ...(entrypoint?.slice(1) ?? []),
     ...(service.command ?? []),
   ];
-  const connect = others.map((network) => [...aliases(network, service, '--alias'), network.name, name]);
+  const connect = others.map((network) => [
+    ...aliases(network, service, '--alias'),
+    ...addresses(network),
+    network.name,
+    name,
+  ]);
   return { name, create, connect };
 }
 
-function aliases(network: Service['networks'][number], service: Service, option: string): readonly string[] {
+function addresses({ ipv4Address, ipv6Address, linkLocalIps }: JoinedNetwork): readonly string[] {
+  return [
+    ...(ipv4Address === undefined ? [] : [`--ip=${ipv4Address}`]),
+    ...(ipv6Address === undefined ? [] : [`--ip6=${ipv6Address}`]),
+    ...(linkLocalIps ?? []).map((ip) => `--link-local-ip=${ip}`),
+  ];
+}
+
+function aliases(network: JoinedNetwork, service: Service, option: string): readonly string[] {
   if (['bridge', 'host', 'none'].includes(network.name)) return []; // the engine's own networks have none
   return [...new Set([service.name, ...network.aliases])].map((alias) => `${option}=${alias}`);
 }
@@ -90,12 +110,13 @@ function health({ healthcheck }: Service): readonly string[] {
   const [kind, ...words] = healthcheck.test;
   // `docker run` has no form without a shell: words are quoted for one
   const command = kind === 'CMD' ? joinShellWords(words) : words[0];
-  const { interval, timeout, startPeriod, retries } = healthcheck;
+  const { interval, timeout, startPeriod, startInterval, retries } = healthcheck;
   return [
     ...(command === undefined ? [] : [`--health-cmd=${command}`]),
     ...(interval === undefined ? [] : [`--health-interval=${interval}`]),
     ...(timeout === undefined ? [] : [`--health-timeout=${timeout}`]),
     ...(startPeriod === undefined ? [] : [`--health-start-period=${startPeriod}`]),
+    ...(startInterval === undefined ? [] : [`--health-start-interval=${startInterval}`]),
     ...(retries === undefined ? [] : [`--health-retries=${retries}`]),
   ];
 }

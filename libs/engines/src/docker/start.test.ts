@@ -38,7 +38,7 @@ function service(name: string, rest: Partial<Service> = {}): Service {
     dependsOn: [],
     restart: 'no',
     labels: {},
-    runOptions: [],
+    settings: {},
     ...rest,
   };
 }
@@ -54,7 +54,7 @@ const GATEWAY: App = {
   composeBytes: Buffer.from('name: gateway\n'),
   files: [{ path: 'files/with space/café.conf', mode: 0o644, bytes: Buffer.from('a = 1\n') }],
   networks: [
-    network('back', { internal: true, createOptions: ['--subnet=172.28.0.0/24'] }),
+    network('back', { internal: true, ipam: { options: {}, pools: [{ subnet: '172.28.0.0/24', auxAddresses: {} }] } }),
     network('default'),
     { ...network('x'), name: 'plant', external: true },
   ],
@@ -96,7 +96,7 @@ const GATEWAY: App = {
       ],
       restart: 'always',
       healthcheck: { test: ['CMD', 'curl', '-f', "http://localhost/it's"], interval: '10s', timeout: '1s', startPeriod: '500ms', retries: 3 }, // prettier-ignore
-      runOptions: ['--platform=linux/amd64', '--privileged', '--cap-add=NET_ADMIN', '--stop-timeout=90'],
+      settings: { platform: 'linux/amd64', privileged: true, capAdd: ['NET_ADMIN'], stopGracePeriod: 90 },
     }),
     service('db', {
       restart: 'unless-stopped',
@@ -109,10 +109,10 @@ const GATEWAY: App = {
       restart: 'on-failure',
       restartMaxAttempts: 3,
       healthcheck: { test: [], disable: true },
-      runOptions: ['--log-driver=journald', '--log-opt=tag=metrics'],
+      settings: { logging: { driver: 'journald', options: { tag: 'metrics' } } },
     }),
     service('migrate', { restart: 'on-failure', entrypoint: [], command: ['/bin/migrate'] }),
-    service('shell', { networks: [], networkMode: 'none', runOptions: ['--tty', '--interactive'] }),
+    service('shell', { networks: [], networkMode: 'none', settings: { tty: true, stdinOpen: true } }),
   ],
 };
 

@@ -1,4 +1,4 @@
-import type { App, DeviceFacts, Digest, Service, Tree, TreeEntry } from '@boxship/model';
+import type { App, AppNetwork, AppVolume, DeviceFacts, Digest, Service, Tree, TreeEntry } from '@boxship/model';
 import { appFileEntries, treeOf } from '../app-files.ts';
 import { generatedFile } from '../entries.ts';
 import { loadTemplate } from '../template-files.ts';
@@ -12,10 +12,6 @@ export interface DockerUnitsOptions {
   /** The apps' output goes to the device's console too, not to the journal alone. */
   readonly console?: boolean;
 }
-
-/** Options of the engine for networks and volumes that the Compose file asks for beyond driver options. */
-type Resource = App['volumes'][number] & { readonly createOptions?: readonly string[] };
-type Network = App['networks'][number] & { readonly createOptions?: readonly string[] };
 
 const TEMPLATES = 'engines/docker/apps/[app]';
 /** Compose's own time for a container to stop (compose-spec "stop_grace_period"), seconds. */
@@ -43,10 +39,10 @@ export function dockerUnits(
     console: options.console ?? false,
   };
   const units = new Map<string, string>();
-  for (const network of app.networks as readonly Network[]) {
+  for (const network of app.networks) {
     if (!network.external) units.set(resourceUnit(app, 'network', network.name), networkUnit(app, network, device));
   }
-  for (const volume of app.volumes as readonly Resource[]) {
+  for (const volume of app.volumes) {
     if (!volume.external) units.set(resourceUnit(app, 'volume', volume.name), volumeUnit(app, volume, device));
   }
   for (const service of app.services) {
@@ -99,19 +95,42 @@ function resourceUnit(app: App, kind: 'network' | 'volume', name: string): strin
   return checkUnitName(`boxship-${app.name}_${kind}-${shortName(app, name)}.service`);
 }
 
-function networkUnit(app: App, network: Network, device: Device): string {
+function networkUnit(app: App, network: AppNetwork, device: Device): string {
   return renderResource(app, 'network', network.name, device, [
     ...(network.driver === undefined ? [] : [`--driver=${network.driver}`]),
     ...(network.internal ? ['--internal'] : []),
     ...Object.entries(network.driverOptions).map(([key, value]) => `--opt=${key}=${value}`),
-    ...(network.createOptions ?? []),
+    ...(network.attachable ? ['--attachable'] : []),
+    ...(network.enableIpv6 ? ['--ipv6'] : []),
+    ...ipamOptions(network.ipam),
+    ...labelOptions(network.labels),
   ]);
 }
 
-function volumeUnit(app: App, volume: Resource, device: Device): string {
+function ipamOptions(ipam: AppNetwork['ipam']): readonly string[] {
+  if (!ipam) return [];
+  return [
+    ...(ipam.driver === undefined ? [] : [`--ipam-driver=${ipam.driver}`]),
+    ...Object.entries(ipam.options).map(([key, value]) => `--ipam-opt=${key}=${value}`),
+    ...ipam.pools.flatMap(({ subnet, ipRange, gateway, auxAddresses }) => [
+      ...(subnet === undefined ? [] : [`--subnet=${subnet}`]),
+      ...(ipRange === undefined ? [] : [`--ip-range=${ipRange}`]),
+      ...(gateway === undefined ? [] : [`--gateway=${gateway}`]),
+      ...Object.entries(auxAddresses).map(([name, address]) => `--aux-address=${name}=${address}`),
+    ]),
+  ];
+}
+
+function labelOptions(labels: Readonly<Record<string, string>> = {}): readonly string[] {
+  return Object.keys(labels)
+    .sort()
+    .map((key) => `--label=${key}=${labels[key]}`);
+}
+
+function volumeUnit(app: App, volume: AppVolume, device: Device): string {
   return renderResource(app, 'volume', volume.name, device, [
     ...Object.entries(volume.driverOptions).map(([key, value]) => `--opt=${key}=${value}`),
-    ...(volume.createOptions ?? []),
+    ...labelOptions(volume.labels),
   ]);
 }
 
@@ -141,7 +160,7 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
     ),
   );
   // Attached to an open standard input, `docker run` would want a terminal or end the input at once.
-  const inTwoSteps = connect.length > 0 || service.runOptions.includes('--interactive');
+  const inTwoSteps = connect.length > 0 || service.settings.stdinOpen === true;
   const ifThere = (...command: string[]) =>
     commandLine('/bin/sh', [`${folder}/if-there.sh`, docker, name, ...command], '-');
   const startPre = [
@@ -192,16 +211,15 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
 }
 
 /** What `docker stop` waits before it kills, seconds. */
-function stopSeconds({ runOptions }: Service): number {
-  const option = runOptions.find((text) => text.startsWith('--stop-timeout='));
-  return option === undefined ? STOP_SECONDS : Number(option.slice('--stop-timeout='.length));
+function stopSeconds({ settings }: Service): number {
+  return settings.stopGracePeriod ?? STOP_SECONDS;
 }
 
 function output(
-  { runOptions }: Service,
+  { settings }: Service,
   device: Device,
 ): { readonly standardOutput: string; readonly standardError: string } {
-  const own = runOptions.find((text) => text.startsWith('--log-driver='))?.slice('--log-driver='.length);
+  const own = settings.logging?.driver;
   // the engine writes to the journal by itself: once is enough; docker's own errors still get there
   const byEngine = (own ?? device.daemonLogDriver) === 'journald';
   if (device.console) return { standardOutput: 'journal+console', standardError: 'journal+console' };
