@@ -1,0 +1,43 @@
+/** One kernel option: name without `CONFIG_`, and its value as in a `.config`: `y`, `m`, `n`, a number or a quoted text. */
+export interface KernelSetting {
+  readonly name: string;
+  readonly value: string;
+  /** Why it is needed, one line; becomes a comment of the fragment. */
+  readonly why?: string;
+}
+
+/** A file that the engine's configuration package installs. */
+export interface ConfigurationFile {
+  /** Absolute path on the device. */
+  readonly path: string;
+  /** The whole content; ends with a newline. */
+  readonly text: string;
+}
+
+/**
+ * What an image of one Yocto release must have so that an engine runs on it: the answer of `Engine.buildNeeds`. Names are
+ * bitbake's: package names as RDEPENDS takes them, DISTRO_FEATURES, collections as LAYERDEPENDS takes them.
+ */
+export interface BuildNeeds {
+  /** Packages of the engine, sorted. */
+  readonly packages: readonly string[];
+  /** Packages that are good to have and may be missing (kernel modules that may be built in), sorted. */
+  readonly recommendedPackages: readonly string[];
+  /** DISTRO_FEATURES without which a recipe of the engine is skipped, sorted. */
+  readonly distroFeatures: readonly string[];
+  /** Layers beside openembedded-core, by collection, whose packages are used. */
+  readonly layers: readonly string[];
+  /** CONTAINER_PROFILE of meta-virtualization, where the release has it. */
+  readonly containerProfile?: string;
+  /** Further assignments of the distro, `NAME = "value"`: preferred providers and the like. */
+  readonly distroVariables: Readonly<Record<string, string>>;
+  /** Configuration that Boxship ships as a package of its own. */
+  readonly configuration: readonly ConfigurationFile[];
+  /** Packages of other layers that own one of these files: the configuration package replaces them (RREPLACES, RCONFLICTS). */
+  readonly replacedPackages: readonly string[];
+  readonly kernel: readonly KernelSetting[];
+  /** Units that must be active on a device that runs well, for the runtime test. */
+  readonly units: readonly string[];
+  /** A command that succeeds on a device where the engine runs, for the runtime test; words, no shell. */
+  readonly probe: readonly string[];
+}
