@@ -1,5 +1,5 @@
-// Builds boxship.mjs: one executable file with its templates, recipes and WASM inside, and the JSON Schema of the product
-// file beside it. `node build.mjs [FOLDER]`; the folder is dist/ by default.
+// Builds boxship.mjs: one executable file with its templates, recipes and WASM inside, and the JSON Schemas of the product
+// file and of a recipe beside it. `node build.mjs [FOLDER]`; the folder is dist/ by default.
 import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -61,7 +61,9 @@ await build({
   ],
 });
 chmodSync(outfile, 0o755);
-writeFileSync(
-  join(folder, 'boxship.schema.json'),
-  readFileSync(join(root, 'libs/catalog/src/product-schema.json'), 'utf8'),
-);
+for (const [schema, name] of [
+  ['product-schema.json', 'boxship.schema.json'],
+  ['recipe-schema.json', 'boxship-recipe.schema.json'],
+]) {
+  writeFileSync(join(folder, name), readFileSync(join(root, 'libs/catalog/src', schema), 'utf8'));
+}

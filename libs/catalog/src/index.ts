@@ -4,6 +4,25 @@ export { createLock, type LockOptions } from './create-lock.ts';
 export { lockPath, readLock, writeLock, type Lock } from './lock-file.ts';
 export type { Machine, Product } from './product.ts';
 export { parseProduct, productSchema, readProductFile } from './product-file.ts';
+export {
+  findRecipe,
+  parseRecipe,
+  recipeNames,
+  recipeReleases,
+  recipeSchema,
+  supportedReleases,
+  type DeviceClass,
+  type DeviceRule,
+  type PerRelease,
+  type Recipe,
+  type RecipeDisk,
+  type RecipeHardware,
+  type RecipeKernel,
+  type RecipeLayer,
+  type RecipePartition,
+  type RecipeRelease,
+  type RecipeYocto,
+} from './recipe.ts';
 export { readApps, type ProductApps, type ResolvedApp } from './read-apps.ts';
 export { lockDifferences, releaseFolder, resolveVariants, type ResolveOptions } from './resolve-variants.ts';
 export { checkVersions, pickVersions } from './tool-versions.ts';
