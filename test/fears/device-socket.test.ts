@@ -49,9 +49,25 @@ describe('a base image that has a device socket', () => {
     const { problems } = await refusal(product.plan());
     expect(problems.map(({ code }) => code)).toEqual(['SOCKET_MISMATCH', 'SOCKET_MISMATCH']);
     expect(problems.map(({ message }) => message)).toEqual([
-      expect.stringContaining('the partition table is mbr there, and gpt here') as string,
-      expect.stringContaining(`the UUID of the store is ${foreign} there, and ${uuid} here`) as string,
+      expect.stringContaining('the partition table: mbr there, and gpt here') as string,
+      expect.stringContaining(`the UUID of the store: ${foreign} there, and ${uuid} here`) as string,
     ]);
+  });
+
+  it('for another engine is refused; one that serves more engines is not', async () => {
+    const path = 'usr/lib/boxship/socket.env';
+    const binds = (units: string) => socket[path]!.replace(/^BOXSHIP_BINDS="(.*)"$/m, `BOXSHIP_BINDS="${units}"`);
+    await using other = await fearProduct({ base: { files: { ...socket, [path]: binds('var-lib-other.mount') } } });
+    await other.lock();
+    const { problems } = await refusal(other.plan());
+    expect(problems.map(({ message }) => message)).toEqual([
+      expect.stringContaining(
+        'the mounts of the engine: var-lib-other.mount there, and var-lib-docker.mount var-lib-docker-volumes.mount',
+      ) as string,
+    ]);
+    await using more = await fearProduct({ base: { files: { ...socket, [path]: binds('var-lib-other.mount $1') } } });
+    await more.lock();
+    expect((await more.plan())[0]!.rootfs.changes).toEqual([]);
   });
 
   it('of which little is left is refused', async () => {
@@ -59,7 +75,7 @@ describe('a base image that has a device socket', () => {
       base: { files: { 'usr/lib/boxship/socket.json': socket['usr/lib/boxship/socket.json']! } },
     });
     await product.lock();
-    expect((await refusal(product.plan())).problems).toHaveLength(4);
+    expect((await refusal(product.plan())).problems).toHaveLength(5);
   });
 });
 

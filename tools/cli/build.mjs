@@ -10,10 +10,13 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const folder = resolve(process.argv[2] ?? join(root, 'dist'));
 const outfile = join(folder, 'boxship.mjs');
 
-/** The files that Boxship reads at run time, by their path from the root. */
+/** What Boxship reads at run time. */
+const ASSETS = ['templates', 'recipes', 'layers/meta-boxship/recipes-core/boxship-socket/files'];
+
+/** The files of these folders, by their path from the root. */
 function assetFiles() {
   return Object.fromEntries(
-    ['templates', 'recipes'].flatMap((folder) =>
+    ASSETS.flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name))

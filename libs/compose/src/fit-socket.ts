@@ -1,16 +1,25 @@
 import { parsePublicKey } from 'cosign-node-binding';
-import { socketFiles, type SocketFiles, type SocketOptions } from '@boxship/device-socket';
-import { UserError } from '@boxship/model';
+import {
+  checkSocketNeeds,
+  mountUnitName,
+  socketFiles,
+  type SocketFiles,
+  type SocketOptions,
+} from '@boxship/device-socket';
+import { UserError, type DeviceFacts } from '@boxship/model';
 import { SOCKET_VERSION } from './store-manifest.ts';
 
 /**
  * What the rootfs needs so that a store of ours plugs in: nothing when it has a device socket, which then must be the one
  * that this variant would get. Errors: SOCKET_TOO_OLD, SOCKET_MISMATCH, naming what the socket has and what is needed; those
- * of `socketFiles`.
+ * of `checkSocketNeeds` and `socketFiles`.
  */
-export async function fitSocket(options: SocketOptions): Promise<SocketFiles> {
-  const { socket } = options.facts;
-  if (!socket) return await socketFiles(options);
+export function fitSocket(facts: DeviceFacts, options: SocketOptions): Pick<SocketFiles, 'entries' | 'listing'> {
+  const { socket } = facts;
+  if (!socket) {
+    checkSocketNeeds(facts);
+    return socketFiles(options);
+  }
   if (socket.version < SOCKET_VERSION) {
     throw new UserError(
       'SOCKET_TOO_OLD',
@@ -23,15 +32,23 @@ export async function fitSocket(options: SocketOptions): Promise<SocketFiles> {
     ['the partition table', socket.tableType, options.tableType],
     ['the UUID of the store', socket.storeUuid, options.storeUuid],
     ['the UUID of the data', socket.dataUuid, options.dataUuid],
+    ['the mounts of the engine', ...mountUnits(socket.binds, options)],
   ].filter(([, has, needs]) => has !== needs);
   if (differences.length === 0) return { entries: [], listing: [] };
   throw new UserError(
     differences.map(([what, has, needs]) => ({
       code: 'SOCKET_MISMATCH',
-      message: `the device socket of the base image expects another store: ${what} is ${has || 'missing'} there, and ${needs} here`,
+      message: `the device socket of the base image expects another store: ${what}: ${has || 'missing'} there, and ${needs} here`,
       hint: 'Use a base image that was built for this product, machine and signing key, or one without a device socket.',
     })),
   );
+}
+
+/** What the socket has and what the engines need, equal when it has all of that: it may serve other engines too. */
+function mountUnits(binds: readonly string[], { engines }: SocketOptions): readonly [has: string, needs: string] {
+  const needed = engines.flatMap(({ mounts }) => mounts.map(({ at }) => mountUnitName(at)));
+  const needs = needed.join(' ');
+  return [needed.every((unit) => binds.includes(unit)) ? needs : binds.join(' '), needs];
 }
 
 /** The key that a PEM holds, however it is written. */

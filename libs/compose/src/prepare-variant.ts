@@ -6,7 +6,7 @@ import {
   serializePartitionTable,
   uuidFrom,
 } from '@boxship/disk';
-import { planWarnings, type SocketFiles } from '@boxship/device-socket';
+import { socketWarnings, type EngineSocket, type SocketFiles } from '@boxship/device-socket';
 import { engines, type Preload } from '@boxship/engines';
 import { planExt4, planExt4Edit, type Ext4Plan } from '@boxship/filesystem';
 import { rawFileNames, type RawImagePlan } from '@boxship/formats';
@@ -41,7 +41,7 @@ export interface PreparedVariant extends AsyncDisposable {
   readonly plan: VariantPlan;
   readonly image: RawImagePlan;
   /** What the rootfs gets; nothing when it has the device socket already. */
-  readonly socket: SocketFiles;
+  readonly socket: Pick<SocketFiles, 'entries' | 'listing'>;
   readonly rootfs: Partition;
 }
 
@@ -65,7 +65,10 @@ export async function prepareVariant(
 async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages, base: OpenBase) {
   const { device, rootfs, facts } = base;
   const engine = pick('engine', engines, variant.engine.name);
-  const warnings = [...base.image.warnings.map(formatProblem), ...planWarnings(facts).map(formatProblem)];
+  const warnings = [
+    ...base.image.warnings.map(formatProblem),
+    ...[...engine.warnings(facts), ...socketWarnings(facts)].map(formatProblem),
+  ];
   engine.check(facts);
   const images: ContainerImage[] = [];
   for (const image of variant.images) images.push(await locked.open(image));
@@ -79,7 +82,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
   const preload = engine.preload(images, { epoch: variant.epoch });
   const tree = await storeTree(variant, engine, preload, images, apps, facts, sign);
   const store = planStore(variant, images, preload, tree, identity);
-  const data = planData(variant, identity);
+  const data = planData(variant, engine.socket, identity);
   const type = linuxFilesystemType(device.table);
   const appended = appendPartitions(
     device.table,
@@ -92,8 +95,9 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
   );
   const [storePartition, dataPartition] = appended.added as readonly [Partition, Partition];
   const { epoch } = variant;
-  const socket = await fitSocket({
-    facts,
+  const socket = fitSocket(facts, {
+    engines: [engine.socket],
+    unitDirectory: facts.unitDirectory,
     product: variant.product,
     machine: variant.machine.name,
     storeUuid: identity('store'),
@@ -210,10 +214,20 @@ function inLayer(
   );
 }
 
-/** The data partition as shipped: empty but for the folder of the engine's volumes; it grows to the end of any disk. */
-function planData(variant: Variant, identity: (role: string) => string): Ext4Plan {
+/** The data partition as shipped: empty but for the folders that the engine's mounts begin at; it grows to the end of any disk. */
+function planData(variant: Variant, { mounts }: EngineSocket, identity: (role: string) => string): Ext4Plan {
   const { epoch } = variant;
-  const tree: Tree = { entries: () => [directory('', 0o755, epoch), directory('volumes', 0o701, epoch)] };
+  const folders = new Map([['', 0o755]]);
+  for (const { folder, mode } of mounts.filter(({ from }) => from === 'data')) {
+    const parts = folder.split('/');
+    parts.forEach((_part, index) => {
+      const path = parts.slice(0, index + 1).join('/');
+      if (path === folder) folders.set(path, mode);
+      else if (!folders.has(path)) folders.set(path, 0o755);
+    });
+  }
+  const sorted = [...folders].sort(([a], [b]) => (a < b ? -1 : 1));
+  const tree: Tree = { entries: () => sorted.map(([path, mode]) => directory(path, mode, epoch)) };
   return planExt4(tree, {
     uuid: identity('data'),
     hashSeed: identity('data-hash-seed'),

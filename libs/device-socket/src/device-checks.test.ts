@@ -1,58 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { DeviceFacts, EngineFacts } from '@boxship/model';
-import { checkEngineConfig, checkSocketNeeds, planWarnings } from './device-checks.ts';
+import { checkSocketNeeds, socketWarnings } from './device-checks.ts';
 import { exampleFacts } from './example-facts.ts';
-
-const withDocker = (change: Partial<EngineFacts>): DeviceFacts => ({
-  ...exampleFacts,
-  engines: exampleFacts.engines.map((engine) => (engine.name === 'docker' ? { ...engine, ...change } : engine)),
-});
-
-describe('checkEngineConfig', () => {
-  it('accepts a plain base, and settings that say what we do', () => {
-    checkEngineConfig(exampleFacts);
-    checkEngineConfig(
-      withDocker({
-        daemonConfig: {
-          'data-root': '/var/lib/docker',
-          'storage-driver': 'overlay2',
-          features: { 'containerd-snapshotter': false },
-          'log-driver': 'local',
-        },
-        execStart: '/usr/bin/dockerd -H fd:// -s overlay2',
-      }),
-    );
-  });
-
-  it.each([
-    ['ExecStart --data-root', { execStart: 'dockerd --data-root /srv/docker' }, '"/srv/docker" (ExecStart of docker.service: --data-root)'],
-    ['ExecStart -g', { execStart: 'dockerd -g /srv' }, '-g)'],
-    ['ExecStart -s=', { execStart: 'dockerd -s=btrfs' }, '"btrfs"'],
-    ['daemon.json data-root', { daemonConfig: { 'data-root': '/data' } }, '/etc/docker/daemon.json'],
-    ['daemon.json storage-driver', { daemonConfig: { 'storage-driver': 'vfs' } }, 'made for overlay2'],
-    ['containerd image store', { daemonConfig: { features: { 'containerd-snapshotter': true } } }, "docker's own image store"],
-    ['user namespaces', { daemonConfig: { 'userns-remap': 'default' } }, 'not remapped'],
-  ])('names the vendor setting and what it collides with: %s', (_name, change, message) => {
-    expect(() => checkEngineConfig(withDocker(change))).toThrow(message);
-  }); // prettier-ignore
-
-  it('says all at once', () => {
-    const facts = withDocker({ daemonConfig: { 'data-root': '/a', 'storage-driver': 'vfs' } });
-    const problems = (() => {
-      try {
-        checkEngineConfig({ ...facts, mountPoints: ['/var/lib/docker'] });
-      } catch (error) {
-        return (error as { problems: readonly unknown[] }).problems;
-      }
-      return [];
-    })();
-    expect(problems.length).toBe(3);
-  });
-
-  it('misses an engine', () => {
-    expect(() => checkEngineConfig({ ...exampleFacts, engines: [] })).toThrow('no docker engine');
-  });
-});
 
 describe('checkSocketNeeds', () => {
   it.each([
@@ -65,23 +13,10 @@ describe('checkSocketNeeds', () => {
   });
 });
 
-describe('planWarnings', () => {
-  const GOOD = Object.fromEntries(
-    `NAMESPACES NET_NS PID_NS IPC_NS UTS_NS CGROUPS CGROUP_CPUACCT CGROUP_DEVICE CGROUP_FREEZER CGROUP_SCHED CPUSETS MEMCG
-     KEYS VETH BRIDGE POSIX_MQUEUE OVERLAY_FS EXT4_FS`.split(/\s+/).map((name) => [name, 'y']),
-  ); // prettier-ignore
-  const codes = (change: Partial<DeviceFacts>) =>
-    planWarnings({ ...exampleFacts, kernelConfig: GOOD, ...change }).map(({ code }) => code);
-
-  it.each([
-    ['nothing', {}, []],
-    ['no kernel configuration', { kernelConfig: undefined as never }, ['KERNEL_CONFIG_UNKNOWN']],
-    ['AppArmor without its parser', { apparmorParser: false, kernelConfig: { ...GOOD, SECURITY_APPARMOR: 'y', LSM: 'yama,apparmor' } }, ['APPARMOR_WITHOUT_PARSER']],
-    ['AppArmor built but off', { apparmorParser: false, kernelConfig: { ...GOOD, SECURITY_APPARMOR: 'y', LSM: 'yama' } }, []],
-    ['no overlay', { kernelConfig: { ...GOOD, OVERLAY_FS: 'n' } }, ['KERNEL_OPTIONS_MISSING']],
-    ['no memory controller', { kernelConfig: { ...GOOD, MEMCG: 'n' } }, ['CGROUPS_MISSING']],
-    ['no tool to grow', { programs: {} }, ['CANNOT_GROW']],
-  ])('%s', (_name, change, expected) => {
-    expect(codes(change)).toEqual(expected);
-  }); // prettier-ignore
+describe('socketWarnings', () => {
+  it('warns of a base without a tool to grow', () => {
+    expect(socketWarnings(exampleFacts)).toEqual([]);
+    expect(socketWarnings({ ...exampleFacts, programs: {} }).map(({ code }) => code)).toEqual(['CANNOT_GROW']);
+    expect(socketWarnings({ ...exampleFacts, programs: { 'systemd-growfs': '/x' } })).toEqual([]);
+  });
 });

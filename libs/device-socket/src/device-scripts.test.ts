@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,9 @@ import { programPath, runProgram } from '@boxship/host';
 import { hasPrograms } from './installed-programs.ts';
 
 /** The scripts as they ship, in a device that is a folder: its sysfs and mount table are files, systemctl a stub. */
-const LIB = fileURLToPath(new URL('../../../templates/device-socket/usr/lib/boxship', import.meta.url));
+const LIB = fileURLToPath(
+  new URL('../../../layers/meta-boxship/recipes-core/boxship-socket/files/usr/lib/boxship', import.meta.url),
+);
 const SHELLS: readonly (readonly string[])[] = [['dash'], ['busybox', 'sh']];
 const STORE_UUID = 'aaaaaaaa-1111-4111-8111-111111111111';
 const DATA_UUID = 'bbbbbbbb-1111-4111-8111-111111111111';
@@ -72,7 +74,7 @@ async function makeDevice(table: 'gpt' | 'mbr' = 'gpt'): Promise<Device> {
   await device.write('proc/cmdline', 'root=/dev/sda2 ro\n');
   await device.write(
     'lib/socket.env',
-    `BOXSHIP_SOCKET_VERSION=1\nBOXSHIP_DEVELOPMENT=false\nBOXSHIP_TABLE=${table}\nBOXSHIP_STORE_UUID=${STORE_UUID}\nBOXSHIP_DATA_UUID=${DATA_UUID}\nBOXSHIP_BINDS="a.mount b.mount"\n`,
+    `BOXSHIP_SOCKET_VERSION=1\nBOXSHIP_DEVELOPMENT=false\nBOXSHIP_TABLE=${table}\nBOXSHIP_STORE_UUID=${STORE_UUID}\nBOXSHIP_DATA_UUID=${DATA_UUID}\nBOXSHIP_BINDS="a.mount b.mount"\nBOXSHIP_DATA_FOLDERS="volumes:0701 k/server:0700"\nBOXSHIP_WRITABLE="/etc/engine"\n`,
   );
   await device.write('lib/device.sh', await readFile(join(LIB, 'device.sh')));
   await device.write('lib/store.pem', KEY.publicKey.export({ type: 'spki', format: 'pem' }));
@@ -198,7 +200,10 @@ describe.skipIf(!present).each(SHELLS)('verify under %s %s', (...shell) => {
     expect(await device.run(shell, 'verify')).toMatchObject({ code: 0, stderr: '', stdout: 'boxship: store verified, 6 files\n' }); // prettier-ignore
     expect((await readFile(join(device.root, 'calls'), 'utf8')).trim().split('\n')).toEqual(['run-boxship-store.mount', 'run-boxship-data.mount', 'a.mount', 'b.mount'].map((unit) => `start ${unit}`)); // prettier-ignore
     expect(await readdir(join(device.root, 'run/boxship'))).toContain('verified');
-    expect(await readdir(join(device.root, 'run/boxship/data'))).toEqual(['volumes']);
+    const data = join(device.root, 'run/boxship/data');
+    expect((await readdir(data)).sort()).toEqual(['k', 'volumes']);
+    expect((await stat(join(data, 'volumes'))).mode & 0o7777).toBe(0o701);
+    expect((await stat(join(data, 'k/server'))).mode & 0o7777).toBe(0o700);
   });
 
   it('goes on when an image was removed', async () => {

@@ -1,6 +1,6 @@
 import type { DeviceFacts } from '@boxship/model';
 
-/** For tests: a merged, plain base with docker 20.10 and its containerd. */
+/** For tests: a merged, plain base. */
 export const exampleFacts: DeviceFacts = {
   osRelease: { ID: 'debian' },
   init: 'systemd',
@@ -12,17 +12,7 @@ export const exampleFacts: DeviceFacts = {
   ostree: false,
   readOnlyRoot: false,
   mountPoints: ['/', '/boot/efi'],
-  engines: [
-    {
-      name: 'docker',
-      version: '20.10.24',
-      program: '/usr/sbin/dockerd',
-      unit: 'docker.service',
-      execStart: '/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock',
-      composePlugin: false,
-    },
-    { name: 'containerd', program: '/usr/bin/containerd', composePlugin: false },
-  ],
+  engines: [],
   programs: Object.fromEntries(
     ['sh', 'openssl', 'sha256sum', 'dd', 'gzip', 'find', 'grep', 'sed', 'resize2fs'].map((name) => [name, `/usr/bin/${name}`]),
   ),

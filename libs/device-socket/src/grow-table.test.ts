@@ -9,7 +9,7 @@ import { hasPrograms } from './installed-programs.ts';
 
 /** The script as it ships, on image files; nothing here needs a disk or a kernel. */
 const GROW_TABLE = fileURLToPath(
-  new URL('../../../templates/device-socket/usr/lib/boxship/grow-table', import.meta.url),
+  new URL('../../../layers/meta-boxship/recipes-core/boxship-socket/files/usr/lib/boxship/grow-table', import.meta.url),
 );
 const MiB = 1024 * 1024;
 const SHELLS: readonly (readonly string[])[] = [['dash'], ['busybox', 'sh']];

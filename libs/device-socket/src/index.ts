@@ -1,2 +1,10 @@
-export { checkEngineConfig, checkSocketNeeds, planWarnings } from './device-checks.ts';
-export { socketFiles, socketVersion, type SocketFile, type SocketFiles, type SocketOptions } from './socket-files.ts';
+export { checkSocketNeeds, socketWarnings } from './device-checks.ts';
+export { isInside, mountUnitName, type EngineMount, type EngineSocket, type EngineUnit } from './engine-socket.ts';
+export {
+  socketFiles,
+  socketVersion,
+  wantedUnits,
+  type SocketFile,
+  type SocketFiles,
+  type SocketOptions,
+} from './socket-files.ts';

@@ -1,15 +1,17 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '@boxship/host';
 import type { TreeEntry } from '@boxship/model';
-import { exampleFacts, examplePublicKey } from './example-facts.ts';
+import { mountUnitName } from './engine-socket.ts';
+import { exampleEngine } from './example-engine.ts';
+import { examplePublicKey } from './example-facts.ts';
 import { hasPrograms } from './installed-programs.ts';
 import { socketFiles, type SocketOptions } from './socket-files.ts';
 
 const OPTIONS: SocketOptions = {
-  facts: exampleFacts,
+  engines: [exampleEngine],
   product: 'acme "gateway"',
   machine: 'qemux86-64',
   storeUuid: 'aaaaaaaa-1111-4111-8111-111111111111',
@@ -27,7 +29,7 @@ async function bytesOf(entry: TreeEntry): Promise<string> {
 
 describe('socketFiles', () => {
   it('lists every path with a reason, none in /etc but an empty folder', async () => {
-    const { entries, listing } = await socketFiles(OPTIONS);
+    const { entries, listing } = socketFiles(OPTIONS);
     expect(listing).toMatchSnapshot();
     expect(listing.map(({ path }) => path)).toEqual(entries.map(({ path }) => path));
     expect(entries.filter(({ path, type }) => path.startsWith('etc') && type !== 'directory')).toEqual([]);
@@ -35,7 +37,7 @@ describe('socketFiles', () => {
   });
 
   it('fills in values that JSON and the shell read back', async () => {
-    const { entries } = await socketFiles({ ...OPTIONS, development: true, tableType: 'mbr' });
+    const { entries } = socketFiles({ ...OPTIONS, development: true, tableType: 'mbr' });
     const text = async (path: string) => bytesOf(entries.find((entry) => entry.path === path)!);
     expect(JSON.parse(await text('usr/lib/boxship/socket.json'))).toEqual({
       socketVersion: 1,
@@ -43,32 +45,51 @@ describe('socketFiles', () => {
       machine: 'qemux86-64',
       development: true,
     });
-    const shell = `${await text('usr/lib/boxship/socket.env')}\necho "$BOXSHIP_TABLE|$BOXSHIP_STORE_UUID|$BOXSHIP_BINDS"`;
+    const shell = `${await text('usr/lib/boxship/socket.env')}\necho "$BOXSHIP_TABLE|$BOXSHIP_STORE_UUID|$BOXSHIP_BINDS|$BOXSHIP_DATA_FOLDERS|$BOXSHIP_WRITABLE"`;
     expect((await runProgram('sh', ['-c', shell])).stdout.toString().trim()).toBe(
-      `mbr|${OPTIONS.storeUuid}|var-lib-docker.mount var-lib-docker-volumes.mount var-lib-containerd.mount`,
+      `mbr|${OPTIONS.storeUuid}|var-lib-moored.mount var-lib-moored-volumes.mount var-lib-other\\x2dplace.mount|moored-volumes:0701 moored/server:0700|/etc/moored`,
     );
     expect(await text('usr/lib/boxship/store.pem')).toBe(examplePublicKey);
   });
 
-  it('puts units below /lib where /usr is not merged, and leaves containerd out where there is none', async () => {
-    const facts = {
-      ...exampleFacts,
-      mergedUsr: false,
-      unitDirectory: '/lib/systemd/system',
-      engines: [exampleFacts.engines[0]!],
-    };
-    const { entries } = await socketFiles({ ...OPTIONS, facts });
+  it('puts units below /lib where /usr is not merged', () => {
+    const { entries } = socketFiles({ ...OPTIONS, unitDirectory: '/lib/systemd/system' });
     const paths = entries.map(({ path }) => path);
     expect(paths).toContain('lib/systemd/system/boxship-verify.service');
+    expect(paths).toContain('lib/systemd/system/moored.service.d/10-boxship.conf');
     expect(paths).toContain('lib/systemd/system-preset/10-boxship.preset');
     expect(paths).toContain('lib/udev/rules.d/61-boxship.rules');
     expect(paths).toContain('usr/lib/boxship/verify');
-    expect(paths.filter((path) => /var-lib-containerd|usr\/lib\/systemd/.test(path))).toEqual([]);
+    expect(paths.filter((path) => path.startsWith('usr/lib/systemd'))).toEqual([]);
   });
 
-  it('refuses a key and a UUID that are none', async () => {
-    await expect(socketFiles({ ...OPTIONS, publicKeyPem: 'x' })).rejects.toThrow('elliptic-curve key');
-    await expect(socketFiles({ ...OPTIONS, dataUuid: '$(reboot)' })).rejects.toThrow('not a UUID');
+  it('parts what the layer holds from what a product adds; nothing of the layer depends on a product', async () => {
+    const describeTree = async (entries: Iterable<TreeEntry>) =>
+      await Promise.all([...entries].map(async (entry) => [entry.path, entry.mode, entry.link ?? (await bytesOf(entry))]));
+    const one = socketFiles(OPTIONS);
+    const other = socketFiles({ ...OPTIONS, product: 'b', machine: 'm', tableType: 'mbr', development: true, engines: [] });
+    expect(await describeTree(one.ofLayer.entries())).toEqual(await describeTree(other.ofLayer.entries()));
+    const parted = [...one.ofLayer.entries(), ...one.ofProduct.entries()].map(({ path }) => path).sort();
+    expect(parted).toEqual(one.entries.map(({ path }) => path));
+    for (const { path, type } of one.ofLayer.entries()) {
+      if (type !== 'file') continue;
+      const inLayer = new URL(`../../../layers/meta-boxship/recipes-core/boxship-socket/files/${path}`, import.meta.url);
+      expect((await stat(inLayer)).isFile()).toBe(true);
+    }
+  }); // prettier-ignore
+
+  it('gives every unit of two engines that share one all the mounts', async () => {
+    const at = '/srv/b';
+    const second = { mounts: [{ from: 'store', folder: 'b', at, mode: 0o700, description: 'b' }], units: [{ name: 'moored.service', after: [at] }] } as const;
+    const { entries } = socketFiles({ ...OPTIONS, engines: [exampleEngine, second] });
+    const dropIn = entries.filter(({ path }) => path === 'usr/lib/systemd/system/moored.service.d/10-boxship.conf');
+    expect(dropIn).toHaveLength(1);
+    expect(await bytesOf(dropIn[0]!)).toContain('After=var-lib-moored.mount var-lib-moored-volumes.mount srv-b.mount\n');
+  }); // prettier-ignore
+
+  it('refuses a key and a UUID that are none', () => {
+    expect(() => socketFiles({ ...OPTIONS, publicKeyPem: 'x' })).toThrow('elliptic-curve key');
+    expect(() => socketFiles({ ...OPTIONS, dataUuid: '$(reboot)' })).toThrow('not a UUID');
   });
 
   it.skipIf(!hasPrograms('shellcheck'))('holds scripts that shellcheck accepts as POSIX sh', async () => {
@@ -87,26 +108,40 @@ describe('socketFiles', () => {
     await withTree(async (root) => {
       const units = join(root, 'usr/lib/systemd/system');
       // what the units refer to and the base brings
-      for (const name of ['docker', 'containerd', 'podman', 'podman-restart', 'podman-auto-update', 'podman-clean-transient']) {
-        await writeFile(join(units, `${name}.service`), '[Service]\nExecStart=/bin/true\n');
-      }
-      for (const name of ['docker', 'podman']) await writeFile(join(units, `${name}.socket`), `[Socket]\nListenStream=/run/${name}.sock\n`);
-      const names = ['boxship-verify.service', 'boxship-apps.service', 'boxship-grow.service', 'boxship-apps.target', 'docker.service', 'docker.socket', 'containerd.service', 'run-boxship-store.mount', 'run-boxship-data.mount', 'var-lib-docker.mount', 'var-lib-docker-volumes.mount', 'var-lib-containerd.mount'];
+      await writeFile(join(units, 'moored.service'), '[Service]\nExecStart=/bin/true\n');
+      await writeFile(join(units, 'moored.socket'), '[Socket]\nListenStream=/run/moored.sock\n');
+      const mounts = exampleEngine.mounts.map((mount) => mountUnitName(mount.at));
+      const names = ['boxship-verify.service', 'boxship-apps.service', 'boxship-grow.service', 'boxship-apps.target', 'moored.service', 'moored.socket', 'run-boxship-store.mount', 'run-boxship-data.mount', ...mounts];
       const result = await runProgram('systemd-analyze', ['verify', '--man=no', '--recursive-errors=no', ...names.map((name) => join(units, name))], {
         env: { SYSTEMD_UNIT_PATH: `${units}:/usr/lib/systemd/system` },
         accept: [0, 1],
       });
-      const complaints = result.stderr.split('\n').filter((line) => /boxship|var-lib|docker|containerd/.test(line));
+      const complaints = result.stderr.split('\n').filter((line) => /boxship|var-lib|moored/.test(line));
       // the programs are not on this machine
       expect(complaints.filter((line) => !/Command \/usr\/lib\/boxship\/\w+ is not executable: No such file/.test(line))).toEqual([]);
     });
   }); // prettier-ignore
 });
 
+describe('mountUnitName', () => {
+  it.skipIf(!hasPrograms('systemd-escape'))('names units as systemd does', async () => {
+    const paths = [
+      '/',
+      '/var/lib/docker',
+      '/var/lib/rancher/k3s/agent/containerd',
+      '/srv/a-b/.c/d@e',
+      '/.hidden',
+      '/é x',
+    ];
+    const { stdout } = await runProgram('systemd-escape', ['--path', '--suffix=mount', ...paths]);
+    expect(paths.map(mountUnitName)).toEqual(stdout.toString().trim().split(' '));
+  });
+});
+
 async function withTree(work: (root: string) => Promise<void>): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'boxship-socket-'));
   try {
-    for (const entry of (await socketFiles(OPTIONS)).entries) {
+    for (const entry of socketFiles(OPTIONS).entries) {
       const path = join(root, entry.path);
       await mkdir(entry.type === 'directory' ? path : dirname(path), { recursive: true });
       if (entry.type === 'symlink') await symlink(entry.link!, path);

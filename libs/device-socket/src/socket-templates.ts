@@ -1,9 +1,21 @@
+import Handlebars from 'handlebars';
 import { listAssetFiles, readAssetFile } from '@boxship/host';
 
-/** Contents of the template files by their path below `templates/device-socket/`. */
-export type SocketTemplates = Readonly<Record<string, string>>;
+/** The files of every device socket, as they are: the folder of meta-boxship that its recipes install from. */
+const LAYER_FILES = 'layers/meta-boxship/recipes-core/boxship-socket/files';
+/** The files that hold values of a product, an engine or a machine. */
+const TEMPLATES = 'templates/device-socket';
 
-export function loadSocketTemplates(): SocketTemplates {
-  const folder = 'templates/device-socket';
-  return Object.fromEntries(listAssetFiles(folder).map((path) => [path.slice(folder.length + 1), readAssetFile(path)]));
+/** Texts by their path on a device with a merged /usr. */
+export function readLayerFiles(): Readonly<Record<string, string>> {
+  const paths = listAssetFiles(LAYER_FILES);
+  return Object.fromEntries(paths.map((path) => [path.slice(LAYER_FILES.length + 1), readAssetFile(path)]));
+}
+
+export type TemplateValues = Readonly<Record<string, string | number>>;
+
+/** A template by the path that it stands at, with its values in it as they are; a missing value is an error. */
+export function renderSocketTemplate(name: string, values: TemplateValues): string {
+  const text = readAssetFile(`${TEMPLATES}/${name}.hbs`);
+  return Handlebars.compile(text, { noEscape: true, strict: true, preventIndent: true })(values);
 }

@@ -1,4 +1,5 @@
-import type { App, BytePath, ContainerImage, DeviceFacts, Digest, ImageLayer, Tree } from '@boxship/model';
+import type { EngineSocket } from '@boxship/device-socket';
+import type { App, BytePath, ContainerImage, DeviceFacts, Digest, ImageLayer, Problem, Tree } from '@boxship/model';
 
 /** What makes images runnable at first boot; paths are relative to the store partition. */
 export interface Preload {
@@ -29,6 +30,10 @@ export interface Engine {
   preload(images: readonly ContainerImage[], options: PreloadOptions): Preload;
   /** Units and configuration that start the app, below `apps/<app>/`. */
   start(app: App, imageIds: ReadonlyMap<string, Digest>, facts: DeviceFacts, options: StartOptions): Tree;
+  /** What the device does for the engine: mounts, units that wait for the verification, folders. */
+  readonly socket: EngineSocket;
   /** Refuses a device whose engine could not work with our store. Errors: ENGINE_MISSING, ENGINE_CONFLICT, naming both sides. */
   check(facts: DeviceFacts): void;
+  /** What would keep the engine from working on the device, as far as the base image tells: for the plan. */
+  warnings(facts: DeviceFacts): Problem[];
 }

@@ -33,6 +33,8 @@ export interface SocketFacts {
   readonly tableType: string;
   readonly storeUuid: string;
   readonly dataUuid: string;
+  /** Mount units that it puts a store in its engine's places with. */
+  readonly binds: readonly string[];
 }
 
 export interface EngineFacts {

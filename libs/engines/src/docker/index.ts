@@ -1,12 +1,15 @@
-import { checkEngineConfig } from '@boxship/device-socket';
 import type { Engine } from '../engine.ts';
+import { dockerSocket } from './socket.ts';
 import { dockerUnits } from './start.ts';
 import { dockerStore } from './store.ts';
+import { checkDockerSettings, dockerWarnings } from './vendor-checks.ts';
 
 /** docker with the overlay2 driver, 20.10 to 28. */
 export const docker: Engine = {
   name: 'docker',
   preload: dockerStore,
   start: dockerUnits,
-  check: checkEngineConfig,
+  socket: dockerSocket,
+  check: checkDockerSettings,
+  warnings: dockerWarnings,
 };

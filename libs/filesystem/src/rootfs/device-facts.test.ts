@@ -51,7 +51,7 @@ describe('readDeviceFacts', () => {
       'ostree/repo/config': '',
       'boot/config-6.1.0': 'CONFIG_CGROUPS=y\n# CONFIG_OVERLAY_FS is not set\nCONFIG_VETH=m\nCONFIG_LSM="yama,apparmor"\nCONFIG_FOO=y\n',
       'usr/lib/boxship/socket.json': '{\n  "socketVersion": 3\n}\n',
-      'usr/lib/boxship/socket.env': 'BOXSHIP_TABLE=mbr\nBOXSHIP_STORE_UUID=aa\nBOXSHIP_DATA_UUID=bb\n',
+      'usr/lib/boxship/socket.env': 'BOXSHIP_TABLE=mbr\nBOXSHIP_STORE_UUID=aa\nBOXSHIP_DATA_UUID=bb\nBOXSHIP_BINDS="a.mount b.mount"\n',
       'usr/lib/boxship/store.pem': 'key',
     }); // prettier-ignore
     expect(await disk.open(readDeviceFacts)).toMatchObject({
@@ -62,7 +62,14 @@ describe('readDeviceFacts', () => {
       apparmorParser: true,
       ostree: true,
       socketVersion: 3,
-      socket: { version: 3, publicKeyPem: 'key', tableType: 'mbr', storeUuid: 'aa', dataUuid: 'bb' },
+      socket: {
+        version: 3,
+        publicKeyPem: 'key',
+        tableType: 'mbr',
+        storeUuid: 'aa',
+        dataUuid: 'bb',
+        binds: ['a.mount', 'b.mount'],
+      },
       readOnlyRoot: true,
       mountPoints: ['/', '/var/lib/docker'],
       kernelConfig: { CGROUPS: 'y', OVERLAY_FS: 'n', VETH: 'm', LSM: 'yama,apparmor' },

@@ -94,6 +94,7 @@ async function readSocket(fs: Ext4Reader): Promise<SocketFacts | undefined> {
     tableType: env['BOXSHIP_TABLE'] ?? '',
     storeUuid: env['BOXSHIP_STORE_UUID'] ?? '',
     dataUuid: env['BOXSHIP_DATA_UUID'] ?? '',
+    binds: (env['BOXSHIP_BINDS'] ?? '').split(' ').filter((unit) => unit !== ''),
   };
 }
 
