@@ -1,0 +1,15 @@
+import type { ProductApp } from '../product.ts';
+import type { YamlFile } from '../yaml-file.ts';
+import type { ProductYaml } from './product-yaml.ts';
+
+export function appsOf(yaml: YamlFile, raw: ProductYaml): ProductApp[] {
+  return Object.entries(raw.apps).map(([name, app]) => ({
+    name,
+    compose: app.compose,
+    environment: Object.fromEntries(Object.entries(app.environment ?? {}).map(([key, value]) => [key, String(value)])),
+    ...(app.envFile === undefined ? {} : { envFile: app.envFile }),
+    profiles: app.profiles ?? [],
+    console: app.console ?? false,
+    where: yaml.locate(['apps', name], true),
+  }));
+}

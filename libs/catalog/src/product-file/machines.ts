@@ -1,0 +1,59 @@
+import type { Problem } from '@boxship/model';
+import type { Machine } from '../product.ts';
+import { findRecipe, recipeNames } from '../recipe.ts';
+import { nearest } from '../schema-problems.ts';
+import type { YamlFile } from '../yaml-file.ts';
+import type { MachineYaml, ProductYaml } from './product-yaml.ts';
+
+export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): Machine[] {
+  return Object.entries(raw.machines).flatMap(([name, given]) => {
+    const where = yaml.locate(['machines', name], true);
+    const written: MachineYaml = typeof given === 'string' ? { recipe: given } : given;
+    const recipe = findRecipe(written.recipe ?? name);
+    if (written.recipe !== undefined && !recipe) {
+      const near = nearest(written.recipe, recipeNames());
+      problems.push({
+        code: 'UNKNOWN_MACHINE',
+        message: `there is no recipe "${written.recipe}" in the catalogue`,
+        hint: near ? `Did you mean "${near}"?` : 'Define it in place: { base: FILE, platform: linux/arm64 }.',
+        where: yaml.locate(['machines', name]),
+      });
+      return [];
+    }
+    const machine: MachineYaml = { ...recipe, ...written };
+    const platform = machine.platform ?? (/x86[-_]?64|amd64/.test(name) ? 'linux/amd64' : undefined);
+    if (platform === undefined) {
+      problems.push({
+        code: 'MISSING_KEY',
+        message: `machine "${name}" lacks "platform"`,
+        hint: 'Add the platform of its images: platform: linux/arm64.',
+        where,
+      });
+    }
+    if (machine.base === undefined) {
+      problems.push({
+        code: 'MISSING_KEY',
+        message: `machine "${name}" lacks "base"`,
+        hint: "Add the vendor's image: base: ./bsp/vendor.img.",
+        where,
+      });
+    }
+    if (platform === undefined || machine.base === undefined) return [];
+    const { base, rootfs } = machine;
+    const selector =
+      rootfs?.partition !== undefined
+        ? { partition: rootfs.partition }
+        : rootfs?.name !== undefined
+          ? { name: rootfs.name }
+          : undefined;
+    return [
+      {
+        name,
+        base: typeof base === 'string' ? { path: base } : base,
+        platform,
+        ...(selector ? { rootfs: selector } : {}),
+        where,
+      },
+    ];
+  });
+}

@@ -1,0 +1,33 @@
+/** boxship.yaml after JSON Schema said that it has this shape. */
+export interface ProductYaml {
+  product: string;
+  version: string;
+  machines: Record<string, string | MachineYaml>;
+  engine?: string | EngineYaml;
+  apps: Record<string, AppYaml>;
+  images?: Record<string, { from: string }>;
+  variants: Record<string, { extends?: string; apps?: string[]; machines?: string[] }>;
+  artifacts?: (string | Record<string, { compression?: string; bmap?: boolean }>)[];
+  store?: { size?: string | number; reserve?: string };
+  data?: { size?: string | number };
+  signing?: { key: string; publicKey?: string; passwordEnvironment?: string };
+}
+
+export interface EngineYaml {
+  name: string;
+}
+
+export interface MachineYaml {
+  recipe?: string;
+  base?: string | { url: string; sha256: string };
+  platform?: string;
+  rootfs?: { partition?: number; name?: string };
+}
+
+export interface AppYaml {
+  compose: string;
+  environment?: Record<string, string | number | boolean>;
+  envFile?: string;
+  profiles?: string[];
+  console?: boolean;
+}
