@@ -1,3 +1,13 @@
 export { engines } from './registry.ts';
 export type { Engine, Preload, PreloadOptions, StartOptions } from './engine.ts';
 export { directory, generatedFile, streamedFile, symlink } from './entries.ts';
+export {
+  kernelFeatures,
+  missingOptions,
+  wantedOptions,
+  type EngineKernelOptions,
+  type KernelFeature,
+  type KernelOption,
+  type MissingOptions,
+} from './kernel-options.ts';
+export { kernelTables } from './kernel-tables.ts';

@@ -1,28 +1,24 @@
 import type { DeviceFacts, Problem } from '@boxship/model';
+import { kernelFeatures, missingOptions, type EngineKernelOptions, type KernelOption } from './kernel-options.ts';
 
 /**
- * What the kernel lacks of the options that an engine needs (names without CONFIG_), as far as the base image has its
- * configuration; not knowing is a warning too. `source` names the list that the options come from.
+ * What the kernel lacks of the options that an engine needs and of those that it uses as it comes, as far as the base image
+ * has its configuration; not knowing is a warning too.
  */
-export function kernelWarnings(
-  facts: DeviceFacts,
-  engine: string,
-  needed: readonly string[],
-  source: string,
-): Problem[] {
-  const config = facts.kernelConfig;
-  if (!config) {
+export function kernelWarnings(facts: DeviceFacts, engine: string, table: EngineKernelOptions): Problem[] {
+  const { kernelConfig, kernelVersion: version } = facts;
+  if (!kernelConfig) {
     return [
       {
         code: 'KERNEL_CONFIG_UNKNOWN',
         message: 'the base image has no kernel configuration (/boot/config-*), so kernel options could not be checked',
-        hint: `Make sure that its kernel has what containers need (${source}).`,
+        hint: 'Check the one that its build made: boxship assess --kernel-config FILE.',
       },
     ];
   }
-  const missing = needed.filter((name) => (config[name] ?? 'n') === 'n');
-  const cgroups = missing.filter((name) => /CGROUP|CPUSETS|MEMCG/.test(name));
-  const others = missing.filter((name) => !cgroups.includes(name));
+  const { required, features } = missingOptions(table, kernelConfig, version === undefined ? {} : { version });
+  const cgroups = required.filter(({ symbol }) => /CGROUP|CPUSETS|MEMCG/.test(symbol));
+  const others = required.filter((option) => !cgroups.includes(option));
   const warnings: Problem[] = [];
   if (cgroups.length > 0) {
     warnings.push({
@@ -38,9 +34,16 @@ export function kernelWarnings(
       hint: 'Containers need them: enable them in the kernel.',
     });
   }
+  for (const { feature, missing } of features) {
+    warnings.push({
+      code: 'KERNEL_FEATURE_MISSING',
+      message: `the kernel lacks ${list(missing)}: there will be no ${feature} (${kernelFeatures[feature]})`,
+      hint: 'Enable them in the kernel, or do without: see boxship assess.',
+    });
+  }
   return warnings;
 }
 
-function list(names: readonly string[]): string {
-  return names.map((name) => `CONFIG_${name}`).join(', ');
+function list(options: readonly KernelOption[]): string {
+  return options.map(({ symbol }) => `CONFIG_${symbol}`).join(', ');
 }

@@ -20,8 +20,11 @@ export interface DeviceFacts {
   readonly engines: readonly EngineFacts[];
   /** Programs found among those that the socket can use: openssl, resize2fs, sfdisk, … Absolute paths. */
   readonly programs: Readonly<Record<string, string>>;
-  /** Kernel options that matter to containers, when the rootfs has its config: name without CONFIG_ to y, m, n or a value. */
+  /** The kernel's configuration, when the rootfs has it: name without CONFIG_ to y, m, n or a value; what is absent is off. */
   readonly kernelConfig?: Readonly<Record<string, string>>;
+  /** Of that configuration: `6.6.52`, and the kernel's word for the architecture (`x86`, `arm64`, `arm`). */
+  readonly kernelVersion?: string;
+  readonly kernelArchitecture?: string;
 }
 
 /** A socket that is in the rootfs already: a store must fit it. */

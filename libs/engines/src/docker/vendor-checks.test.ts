@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { DeviceFacts, EngineFacts } from '@boxship/model';
 import { exampleFacts } from '../example-facts.ts';
+import { wantedOptions } from '../kernel-options.ts';
+import { dockerKernelOptions } from './kernel-options.ts';
 import { checkDockerSettings, dockerWarnings } from './vendor-checks.ts';
 
 const withDocker = (change: Partial<EngineFacts>): DeviceFacts => ({
@@ -55,10 +57,7 @@ describe('checkDockerSettings', () => {
 });
 
 describe('dockerWarnings', () => {
-  const GOOD = Object.fromEntries(
-    `NAMESPACES NET_NS PID_NS IPC_NS UTS_NS CGROUPS CGROUP_CPUACCT CGROUP_DEVICE CGROUP_FREEZER CGROUP_SCHED CPUSETS MEMCG
-     KEYS VETH BRIDGE POSIX_MQUEUE OVERLAY_FS EXT4_FS`.split(/\s+/).map((name) => [name, 'y']),
-  ); // prettier-ignore
+  const GOOD = Object.fromEntries(wantedOptions(dockerKernelOptions).map(({ symbol, want }) => [symbol, want]));
   const codes = (change: Partial<DeviceFacts>) =>
     dockerWarnings({ ...exampleFacts, kernelConfig: GOOD, ...change }).map(({ code }) => code);
 
@@ -68,6 +67,7 @@ describe('dockerWarnings', () => {
     ['AppArmor without its parser', { apparmorParser: false, kernelConfig: { ...GOOD, SECURITY_APPARMOR: 'y', LSM: 'yama,apparmor' } }, ['APPARMOR_WITHOUT_PARSER']],
     ['AppArmor built but off', { apparmorParser: false, kernelConfig: { ...GOOD, SECURITY_APPARMOR: 'y', LSM: 'yama' } }, []],
     ['no overlay', { kernelConfig: { ...GOOD, OVERLAY_FS: 'n' } }, ['KERNEL_OPTIONS_MISSING']],
+    ['no bridge', { kernelConfig: { ...GOOD, BRIDGE: 'n' } }, ['KERNEL_FEATURE_MISSING']],
     ['no memory controller', { kernelConfig: { ...GOOD, MEMCG: 'n' } }, ['CGROUPS_MISSING']],
   ])('%s', (_name, change, expected) => {
     expect(codes(change)).toEqual(expected);

@@ -1,6 +1,7 @@
 import { UserError, type DeviceFacts, type EngineFacts, type Problem } from '@boxship/model';
 import { kernelWarnings } from '../kernel-warnings.ts';
 import { engineConflict, mountConflicts, requireEngine } from '../vendor-settings.ts';
+import { dockerKernelOptions } from './kernel-options.ts';
 import { DATA_ROOT, dockerSocket } from './socket.ts';
 
 /** dockerd's flags that decide about the store, with the daemon.json key of the same meaning. */
@@ -53,15 +54,9 @@ function dockerSettings(docker: EngineFacts): { where: string; key: string; valu
   return settings;
 }
 
-const KERNEL_SOURCE = 'moby contrib/check-config.sh';
-/** "Generally Necessary" there, and the storage driver. */
-const KERNEL_OPTIONS =
-  `NAMESPACES NET_NS PID_NS IPC_NS UTS_NS CGROUPS CGROUP_CPUACCT CGROUP_DEVICE CGROUP_FREEZER CGROUP_SCHED
-  CPUSETS MEMCG KEYS VETH BRIDGE POSIX_MQUEUE OVERLAY_FS EXT4_FS`.split(/\s+/);
-
 /** What would keep docker from starting, or from starting containers. */
 export function dockerWarnings(facts: DeviceFacts): Problem[] {
-  return [...apparmorWarnings(facts), ...kernelWarnings(facts, 'docker', KERNEL_OPTIONS, KERNEL_SOURCE)];
+  return [...apparmorWarnings(facts), ...kernelWarnings(facts, 'docker', dockerKernelOptions)];
 }
 
 function apparmorWarnings({ kernelConfig, apparmorParser }: DeviceFacts): Problem[] {

@@ -32,7 +32,7 @@ export async function readDeviceFacts(fs: Ext4Reader): Promise<DeviceFacts> {
   const packages = await readPackageVersions(fs);
   const systemdVersion = await readSystemdVersion(fs, packages);
   const mounts = parseFstab((await fs.readText('etc/fstab')) ?? '');
-  const kernelConfig = await readKernelConfig(fs);
+  const kernel = await readKernelConfig(fs);
   const socket = await readSocket(fs);
   return {
     osRelease: parseAssignments(
@@ -50,7 +50,9 @@ export async function readDeviceFacts(fs: Ext4Reader): Promise<DeviceFacts> {
     mountPoints: mounts.map((mount) => mount.point).filter((point) => point.startsWith('/')),
     engines: await readEngineFacts(fs, (name) => findProgram(fs, name), packages),
     programs,
-    ...(kernelConfig ? { kernelConfig } : {}),
+    ...(kernel ? { kernelConfig: kernel.options } : {}),
+    ...(kernel?.version ? { kernelVersion: kernel.version } : {}),
+    ...(kernel?.architecture ? { kernelArchitecture: kernel.architecture } : {}),
   };
 }
 

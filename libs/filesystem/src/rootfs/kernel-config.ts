@@ -1,31 +1,32 @@
 import type { Ext4Reader } from './ext4-reader.ts';
 
-/**
- * Options that decide whether a container engine, our partitions or our filesystem work; the other ten thousand would only
- * fill the plan. Source: moby contrib/check-config.sh ("Generally Necessary" and overlay), and what the socket needs.
- */
-const NAMES = new Set(
-  `NAMESPACES NET_NS PID_NS IPC_NS UTS_NS USER_NS
-   CGROUPS CGROUP_CPUACCT CGROUP_DEVICE CGROUP_FREEZER CGROUP_SCHED CGROUP_PIDS CGROUP_BPF CPUSETS MEMCG BPF_SYSCALL KEYS
-   VETH BRIDGE BRIDGE_NETFILTER NF_NAT IP_NF_NAT IP_NF_FILTER IP_NF_TARGET_MASQUERADE NETFILTER_XT_MATCH_ADDRTYPE
-   NETFILTER_XT_MATCH_CONNTRACK NETFILTER_XT_MARK POSIX_MQUEUE OVERLAY_FS SECCOMP SECCOMP_FILTER
-   EXT4_FS EXT4_FS_POSIX_ACL EXT4_FS_SECURITY EFI_PARTITION MSDOS_PARTITION
-   SECURITY_APPARMOR SECURITY_SELINUX LSM DEFAULT_SECURITY DEFAULT_SECURITY_APPARMOR`.split(/\s+/),
-);
+/** A kernel's configuration, as `make` writes it to `.config`. */
+export interface KernelConfig {
+  /** Name without `CONFIG_` to `y`, `m`, `n`, a number, or a text without its quotes. What is absent is off. */
+  readonly options: Readonly<Record<string, string>>;
+  /** `6.6.52`, when the file says so. */
+  readonly version?: string;
+  /** The kernel's word: `x86`, `arm64`, `arm`. */
+  readonly architecture?: string;
+}
 
-/**
- * The kernel's configuration, where the rootfs has it (`/boot/config-*`, `/lib/modules/<version>/config`): those options
- * that matter here, without `CONFIG_`, to `y`, `m`, `n` or a value. Of several kernels, the last by name.
- */
-export async function readKernelConfig(fs: Ext4Reader): Promise<Record<string, string> | undefined> {
+/** Reads the text of a `.config`; lines that are none are passed over. */
+export function parseKernelConfig(text: string): KernelConfig {
+  const options: Record<string, string> = {};
+  for (const [, name, value, off] of text.matchAll(/^(?:CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set)\r?$/gm)) {
+    if (off !== undefined) options[off] = 'n';
+    else options[name!] = value!.replace(/^"(.*)"$/, '$1');
+  }
+  // the third line of every .config since Linux 2.6.39
+  const [, architecture, version] = /^# Linux\/(\w+) (\d+\.\d+\S*) Kernel Configuration/m.exec(text) ?? [];
+  return { options, ...(version ? { version } : {}), ...(architecture ? { architecture } : {}) };
+}
+
+/** The kernel's configuration, where the rootfs has it (`/boot/config-*`, `/lib/modules/<version>/config`): of several the last. */
+export async function readKernelConfig(fs: Ext4Reader): Promise<KernelConfig | undefined> {
   const path = await findKernelConfig(fs);
   const text = path === undefined ? undefined : await fs.readText(path);
-  if (text === undefined) return undefined;
-  const options: Record<string, string> = Object.fromEntries([...NAMES].map((name) => [name, 'n']));
-  for (const match of text.matchAll(/^CONFIG_(\w+)=(.*)$/gm)) {
-    if (NAMES.has(match[1]!)) options[match[1]!] = match[2]!.replace(/^"(.*)"$/, '$1');
-  }
-  return options;
+  return text === undefined ? undefined : parseKernelConfig(text);
 }
 
 async function findKernelConfig(fs: Ext4Reader): Promise<string | undefined> {
