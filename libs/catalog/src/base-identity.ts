@@ -4,7 +4,7 @@ import { resolve, dirname } from 'node:path';
 import { hashFile } from '@boxship/disk';
 import type { Cache, Progress } from '@boxship/host';
 import { UserError, isDigest, type FileIdentity, type Location } from '@boxship/model';
-import type { Machine, Product } from './product.ts';
+import type { BaseSource, Product } from './product.ts';
 
 /**
  * Digest and size of a file. The digest is remembered by path, size, modification and change time and inode, so that a
@@ -42,12 +42,12 @@ function isIdentity(value: unknown): value is FileIdentity {
   return typeof digest === 'string' && isDigest(digest) && typeof size === 'number';
 }
 
-/** What a person wrote for the base of `machine`: the lock records it. */
-export function baseOrigin({ base }: Machine): string {
+/** What a person wrote for the base of a machine: the lock records it. */
+export function baseOrigin(base: BaseSource): string {
   return 'path' in base ? base.path : base.url;
 }
 
-/** Where the base image of `machine` lies on this host; one from a URL was downloaded to the cache by `lock`. */
-export function basePath(product: Product, { base }: Machine, cache: Cache): string {
+/** Where the base image lies on this host; one from a URL was downloaded to the cache by `lock`. */
+export function basePath(product: Product, base: BaseSource, cache: Cache): string {
   return 'path' in base ? resolve(dirname(product.file), base.path) : cache.path('download', base.sha256);
 }

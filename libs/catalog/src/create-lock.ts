@@ -47,17 +47,18 @@ export async function createLock(product: Product, apps: ProductApps, options: L
   const tools = await pickVersions(product); // a program that is missing is told before hours of downloading
   const bases: Record<string, LockedBase> = {};
   for (const machine of product.machines) {
-    const { where } = machine;
-    if ('url' in machine.base) {
+    const { where, base } = machine;
+    if (!base) continue; // not built yet
+    if ('url' in base) {
       await using own = options.downloads ? undefined : fileDownloads();
       const downloads = options.downloads ?? own!;
       const signal = options.signal ? { signal: options.signal } : {};
-      await downloadBase(machine.base, { cache, progress, downloads, ...signal }, where);
+      await downloadBase(base, { cache, progress, downloads, ...signal }, where);
     }
-    const path = basePath(product, machine, cache);
+    const path = basePath(product, base, cache);
     const identity = await fileIdentity(path, cache, progress, { where });
     await checkBase(path, identity, { cache, progress, where }); // and unpacked: afterwards the cache may be read-only
-    bases[machine.name] = { from: baseOrigin(machine), digest: identity.digest, size: identity.size };
+    bases[machine.name] = { from: baseOrigin(base), digest: identity.digest, size: identity.size };
   }
 
   const wanted = wantedImages(product, apps);

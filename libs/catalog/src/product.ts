@@ -5,7 +5,8 @@ export type BaseSource = { readonly path: string } | { readonly url: string; rea
 
 export interface Machine {
   readonly name: string;
-  readonly base: BaseSource;
+  /** The vendor's image. Absent: `compose` cannot make one yet; `layer` and `store` need none. */
+  readonly base?: BaseSource;
   /** `os/architecture[/variant]` of the images that it runs. */
   readonly platform: string;
   readonly rootfs?: RootfsSelector;

@@ -125,6 +125,11 @@ describe('the catalogue of machines', () => {
     expect(() => parseProduct('boxship.yaml', product('mine: { recipe: qemux86-46, base: a.img }'))).toThrow(
       /there is no recipe "qemux86-46"[^]*Did you mean "qemux86-64"\?/,
     );
-    expect(() => parseProduct('boxship.yaml', product('mine: qemux86-64'))).toThrow(/machine "mine" lacks "base"/);
+  });
+
+  it('takes a machine whose base image is not built yet', () => {
+    const [machine] = parseProduct('boxship.yaml', product('mine: qemux86-64')).machines;
+    expect(machine).toMatchObject({ name: 'mine', platform: 'linux/amd64' });
+    expect(machine).not.toHaveProperty('base');
   });
 });

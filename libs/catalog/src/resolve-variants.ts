@@ -57,11 +57,13 @@ export function lockDifferences(product: Product, apps: ProductApps, lock: Lock)
     problems.push({ code: 'LOCK_MISMATCH', message, hint: 'Run: boxship lock', ...(where ? { where } : {}) });
   if (lock.product !== product.name) differs(`boxship.lock is of the product "${lock.product}"`, undefined);
   for (const machine of product.machines) {
-    const base = Object.hasOwn(lock.bases, machine.name) ? lock.bases[machine.name] : undefined;
-    const { where } = machine;
-    if (!base) differs(`machine "${machine.name}" is not in boxship.lock`, where);
-    else if (base.from !== baseOrigin(machine)) differs(`boxship.lock has another base for "${machine.name}"`, where);
-    else if ('sha256' in machine.base && base.digest !== `sha256:${machine.base.sha256}`) {
+    const locked = Object.hasOwn(lock.bases, machine.name) ? lock.bases[machine.name] : undefined;
+    const { where, base } = machine;
+    if (!base) {
+      if (locked) differs(`boxship.lock has a base for "${machine.name}", boxship.yaml has none`, where);
+    } else if (!locked) differs(`machine "${machine.name}" is not in boxship.lock`, where);
+    else if (locked.from !== baseOrigin(base)) differs(`boxship.lock has another base for "${machine.name}"`, where);
+    else if ('sha256' in base && locked.digest !== `sha256:${base.sha256}`) {
       differs(`boxship.lock has another digest for the base of "${machine.name}"`, where);
     }
   }
@@ -132,13 +134,13 @@ function resolveVariant(
     images: lock.apps[app]!.images,
   }));
   const references = new Set(apps.flatMap(({ images }) => images));
-  const { digest, size } = lock.bases[machine.name]!;
+  const base = machine.base && lock.bases[machine.name]!;
   return {
     product: product.name,
     version: product.version,
     name,
     machine: { name: machine.name, platform: machine.platform, ...(machine.rootfs ? { rootfs: machine.rootfs } : {}) },
-    base: { digest, size },
+    ...(base ? { base: { digest: base.digest, size: base.size } } : {}),
     engine: product.engine,
     apps,
     images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),

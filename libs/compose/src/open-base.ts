@@ -21,11 +21,19 @@ export interface OpenBase {
 
 /**
  * Opens the base image of a machine lazily, after a look whether it is still the one that was locked.
- * Errors: BASE_CHANGED, those of the format, ROOTFS_NOT_FOUND, ROOTFS_NOT_EXT4.
+ * Errors: NO_BASE, BASE_CHANGED, those of the format, ROOTFS_NOT_FOUND, ROOTFS_NOT_EXT4.
  */
 export async function openBase(open: OpenProduct, machine: Machine, variant: Variant): Promise<OpenBase> {
   const { product, cache, progress } = open;
-  const path = basePath(product, machine, cache);
+  if (!machine.base || !variant.base) {
+    throw new UserError(
+      'NO_BASE',
+      `machine "${machine.name}" lacks "base"`,
+      "Add the vendor's image: base: ./bsp/vendor.img. For an image that bitbake makes, see boxship store.",
+      machine.where,
+    );
+  }
+  const path = basePath(product, machine.base, cache);
   const identity = await fileIdentity(path, cache, progress, { where: machine.where });
   if (identity.digest !== variant.base.digest) {
     throw new UserError(

@@ -61,7 +61,8 @@ export interface Variant {
   readonly version: string;
   readonly name: string;
   readonly machine: { readonly name: string; readonly platform: string; readonly rootfs?: RootfsSelector };
-  readonly base: FileIdentity;
+  /** The vendor's image; absent when it is not built yet, and only `store` can make something. */
+  readonly base?: FileIdentity;
   readonly engine: { readonly name: string };
   readonly apps: readonly VariantApp[];
   readonly images: readonly LockedImage[];

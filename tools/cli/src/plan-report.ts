@@ -14,7 +14,7 @@ export function formatPlan(plan: VariantPlan, { verbose }: { readonly verbose: b
 function header({ variant, folder, files }: VariantPlan): string {
   const { name, machine, engine, base, images } = variant;
   const rows = [
-    ['base', short(base.digest), formatByteSize(base.size)],
+    ...(base ? [['base', short(base.digest), formatByteSize(base.size)]] : []),
     ...images.map(({ reference, manifest, layers }) => [
       'image',
       short(manifest.digest),

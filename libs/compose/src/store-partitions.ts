@@ -1,0 +1,139 @@
+import { BOXSHIP_NAMESPACE, uuidFrom } from '@boxship/disk';
+import type { EngineSocket } from '@boxship/device-socket';
+import { directory, engines, type Preload } from '@boxship/engines';
+import { planExt4, type Ext4Plan } from '@boxship/filesystem';
+import {
+  MiB,
+  UserError,
+  alignUp,
+  pick,
+  type ContainerImage,
+  type DeviceFacts,
+  type Tree,
+  type TreeEntry,
+  type Variant,
+} from '@boxship/model';
+import { storeFull } from './budget.ts';
+import type { LockedImages } from './locked-image.ts';
+import type { OpenProduct } from './open-product.ts';
+import { storeTree } from './store-tree.ts';
+
+/** The two partitions of ours, planned to the byte: equal for the image of `compose` and for the files of `store`. */
+export interface StorePartitions {
+  readonly images: readonly ContainerImage[];
+  /** UUID of something of this product and machine, the same in every version. */
+  readonly identity: (role: PartitionIdentity) => string;
+  readonly store: Ext4Plan;
+  readonly data: Ext4Plan;
+}
+
+/** What has a UUID: the filesystems, what their directories are hashed with, and the partitions in a GPT. */
+export type PartitionIdentity =
+  | 'store' | 'store-hash-seed' | 'store-partition'
+  | 'data' | 'data-hash-seed' | 'data-partition'; // prettier-ignore
+
+/** Lays out both file systems of a variant for a device of which `facts` are known. Errors: STORE_FULL and those of the engine. */
+export async function planStorePartitions(
+  open: OpenProduct,
+  variant: Variant,
+  locked: LockedImages,
+  facts: DeviceFacts,
+): Promise<StorePartitions> {
+  const engine = pick('engine', engines, variant.engine.name);
+  const images: ContainerImage[] = [];
+  for (const image of variant.images) images.push(await locked.open(image));
+  const apps = variant.apps.map(({ name }) => {
+    const { app, product } = open.apps.get(name)!;
+    return { app, console: product.console };
+  });
+  const sign = async (digest: Uint8Array) => await (await open.signer()).sign(digest);
+  const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${variant.product}/${variant.machine.name}/${role}`);
+
+  const preload = engine.preload(images, { epoch: variant.epoch });
+  const tree = await storeTree(variant, engine, preload, images, apps, facts, sign);
+  const store = planStore(variant, images, preload, tree, identity);
+  const data = planData(variant, engine.socket, identity);
+  return { images, identity, store, data };
+}
+
+function planStore(
+  variant: Variant,
+  images: readonly ContainerImage[],
+  preload: Preload,
+  tree: Tree,
+  identity: (role: string) => string,
+): Ext4Plan {
+  const { size, reserve } = variant.store;
+  const planOf = (wanted: Parameters<typeof planExt4>[1]['size']) =>
+    planExt4(watched, {
+      uuid: identity('store'),
+      hashSeed: identity('store-hash-seed'),
+      label: 'boxship-store',
+      epoch: variant.epoch,
+      size: wanted,
+    });
+  let last: TreeEntry | undefined;
+  const watched: Tree = {
+    *entries() {
+      for (const entry of tree.entries()) yield (last = entry);
+    },
+  };
+  try {
+    return planOf(
+      size === 'auto'
+        ? { auto: true, reserveFraction: reserve }
+        : { exact: alignUp(size, MiB), reserveFraction: reserve },
+    );
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    if (error.code !== 'STORE_FULL') throw inLayer(error, last, images, preload);
+    if (size === 'auto') throw storeFull(error, variant, images);
+    const enough = planOf({ auto: true, reserveFraction: reserve, minimum: alignUp(size, MiB) + 1, step: MiB });
+    throw storeFull(error, variant, images, enough.sizeBytes);
+  }
+}
+
+/** An entry that cannot be kept is told with the image and the layer that it came from, by its path in there. */
+function inLayer(
+  error: UserError,
+  entry: TreeEntry | undefined,
+  images: readonly ContainerImage[],
+  preload: Preload,
+): UserError {
+  const found = entry && preload.layerAt(entry.path);
+  if (!found) return error;
+  const holder = images.find(({ layers }) => layers.some(({ diffId }) => diffId === found.layer.diffId));
+  const prefix = entry.path.slice(0, entry.path.length - found.path.length - 1);
+  return new UserError(
+    error.problems.map((problem) => ({
+      ...problem,
+      message: `${holder?.reference ?? 'an image'}, layer ${found.layer.blob.digest}: ${problem.message.replaceAll(`/${prefix}`, '')}`,
+      hint: problem.hint ?? 'The image cannot be unpacked as it is: build it again, without this entry.',
+    })),
+  );
+}
+
+/** The data partition as shipped: empty but for the folders that the engine's mounts begin at; it grows to the end of any disk. */
+function planData(variant: Variant, { mounts }: EngineSocket, identity: (role: string) => string): Ext4Plan {
+  const { epoch } = variant;
+  const folders = new Map([['', 0o755]]);
+  for (const { folder, mode } of mounts.filter(({ from }) => from === 'data')) {
+    const parts = folder.split('/');
+    parts.forEach((_part, index) => {
+      const path = parts.slice(0, index + 1).join('/');
+      if (path === folder) folders.set(path, mode);
+      else if (!folders.has(path)) folders.set(path, 0o755);
+    });
+  }
+  const sorted = [...folders].sort(([a], [b]) => (a < b ? -1 : 1));
+  const tree: Tree = { entries: () => sorted.map(([path, mode]) => directory(path, mode, epoch)) };
+  return planExt4(tree, {
+    uuid: identity('data'),
+    hashSeed: identity('data-hash-seed'),
+    label: 'boxship-data',
+    epoch,
+    size: { exact: alignUp(variant.dataSize, MiB) },
+    growthFactor: 1024,
+    freeInodes: 8192, // each group has as many; a grown file system keeps that share
+  });
+}
