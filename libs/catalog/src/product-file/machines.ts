@@ -30,15 +30,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
         where,
       });
     }
-    if (machine.base === undefined) {
-      problems.push({
-        code: 'MISSING_KEY',
-        message: `machine "${name}" lacks "base"`,
-        hint: "Add the vendor's image: base: ./bsp/vendor.img.",
-        where,
-      });
-    }
-    if (platform === undefined || machine.base === undefined) return [];
+    if (platform === undefined) return [];
     const { base, rootfs } = machine;
     const selector =
       rootfs?.partition !== undefined
@@ -49,7 +41,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
     return [
       {
         name,
-        base: typeof base === 'string' ? { path: base } : base,
+        ...(base === undefined ? {} : { base: typeof base === 'string' ? { path: base } : base }),
         platform,
         ...(selector ? { rootfs: selector } : {}),
         where,
