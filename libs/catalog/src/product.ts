@@ -17,6 +17,8 @@ export interface ProductApp {
   readonly name: string;
   /** Path of the Compose file, relative to the product file. */
   readonly compose: string;
+  /** Further Compose files that change it, in order; relative to the product file. */
+  readonly overrides: readonly string[];
   /** Values for `${…}` in the Compose file; nothing comes from the environment of the build host. */
   readonly environment: Readonly<Record<string, string>>;
   readonly envFile?: string;
