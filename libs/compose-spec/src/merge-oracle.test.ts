@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { UserError, type Problem } from '@boxship/model';
+import type { UserError } from '@boxship/model';
+import { type Problem } from '@boxship/model';
 import { composeConfig, findDockerComposes, type Config } from './fixtures/docker-compose.ts';
 import { readComposeFile } from './index.ts';
 
