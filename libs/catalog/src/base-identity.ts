@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { resolve, dirname } from 'node:path';
+import { resolve } from 'node:path';
 import { hashFile } from '@boxship/disk';
 import type { Cache, Progress } from '@boxship/host';
 import { UserError, isDigest, type FileIdentity, type Location } from '@boxship/model';
-import type { BaseSource, Product } from './product.ts';
 
 /**
  * Digest and size of a file. The digest is remembered by path, size, modification and change time and inode, so that a
@@ -40,14 +39,4 @@ export async function fileIdentity(
 function isIdentity(value: unknown): value is FileIdentity {
   const { digest, size } = (value ?? {}) as Partial<FileIdentity>;
   return typeof digest === 'string' && isDigest(digest) && typeof size === 'number';
-}
-
-/** What a person wrote for the base of a machine: the lock records it. */
-export function baseOrigin(base: BaseSource): string {
-  return 'path' in base ? base.path : base.url;
-}
-
-/** Where the base image lies on this host; one from a URL was downloaded to the cache by `lock`. */
-export function basePath(product: Product, base: BaseSource, cache: Cache): string {
-  return 'path' in base ? resolve(dirname(product.file), base.path) : cache.path('download', base.sha256);
 }

@@ -1,7 +1,12 @@
 import type { ArtifactOptions, Location, RootfsSelector, StoreOptions } from '@boxship/model';
 
 /** Where a base image comes from, as the product file says it. */
-export type BaseSource = { readonly path: string } | { readonly url: string; readonly sha256: string };
+export type BaseSource =
+  /** A file, or a folder that holds one. */
+  | { readonly path: string }
+  | { readonly url: string; readonly sha256: string }
+  /** After `oci:`: a layout and a name in it, or a reference to a registry. */
+  | { readonly oci: string };
 
 export interface Machine {
   readonly name: string;
