@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { hashFile } from '@boxship/disk';
+import { baseImageFormats } from '@boxship/formats';
 import type { Cache, Progress } from '@boxship/host';
-import { UserError, isDigest, type FileIdentity, type Location } from '@boxship/model';
+import { UserError, digestHex, isDigest, type FileIdentity, type Location } from '@boxship/model';
+import type { BaseSource, Product } from './product.ts';
 
 /**
- * Digest and size of a file. The digest is remembered by path, size, modification and change time and inode, so that a
- * vendor image of some GB is read once; `again` reads it all the same.
+ * Digest and size of a file, or of the folder of a base image with all its files. The digest is remembered by path, size,
+ * modification and change time and inode, so that a vendor image of some GB is read once; `again` reads it all the same.
  */
 export async function fileIdentity(
   path: string,
@@ -19,6 +21,7 @@ export async function fileIdentity(
     if (error.code !== 'ENOENT') throw error;
     throw new UserError('NOT_FOUND', `there is no file ${path}`, 'Paths are relative to boxship.yaml.', where);
   });
+  if (info.isDirectory()) return await folderIdentity(path, cache, progress, { again, ...(where ? { where } : {}) });
   if (!info.isFile()) throw new UserError('NOT_A_FILE', `${path} is not a file`, undefined, where);
   const state = [resolve(path), info.size, info.mtimeNs, info.ctimeNs, info.dev, info.ino].join('\n');
   const memo = createHash('sha256').update(state).digest('hex');
@@ -36,7 +39,39 @@ export async function fileIdentity(
   }
 }
 
+/** Of the folder's files: the digest of the lines that `sha256sum` prints for them in the order of their names. */
+async function folderIdentity(
+  folder: string,
+  cache: Cache,
+  progress: Progress,
+  options: { readonly again: boolean; readonly where?: Location },
+): Promise<FileIdentity> {
+  const formats = Object.values(baseImageFormats);
+  const known = await Promise.all(formats.map((format) => format.probe(folder)));
+  if (!known.includes(true)) throw new UserError('NOT_A_FILE', `${folder} is not a file`, undefined, options.where);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const names = entries.filter((entry) => !entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1)); // prettier-ignore
+  const lines = createHash('sha256');
+  let size = 0;
+  for (const name of names.sort()) {
+    const file = await fileIdentity(join(folder, name), cache, progress, options);
+    lines.update(`${digestHex(file.digest)}  ${name}\n`);
+    size += file.size;
+  }
+  return { digest: `sha256:${lines.digest('hex')}`, size };
+}
+
 function isIdentity(value: unknown): value is FileIdentity {
   const { digest, size } = (value ?? {}) as Partial<FileIdentity>;
   return typeof digest === 'string' && isDigest(digest) && typeof size === 'number';
+}
+
+/** What a person wrote for the base of a machine: the lock records it. */
+export function baseOrigin(base: BaseSource): string {
+  return 'path' in base ? base.path : base.url;
+}
+
+/** Where the base image lies on this host; one from a URL was downloaded to the cache by `lock`. */
+export function basePath(product: Product, base: BaseSource, cache: Cache): string {
+  return 'path' in base ? resolve(dirname(product.file), base.path) : cache.path('download', base.sha256);
 }

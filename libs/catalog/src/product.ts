@@ -1,12 +1,7 @@
 import type { ArtifactOptions, Location, RootfsSelector, StoreOptions } from '@boxship/model';
 
 /** Where a base image comes from, as the product file says it. */
-export type BaseSource =
-  /** A file, or a folder that holds one. */
-  | { readonly path: string }
-  | { readonly url: string; readonly sha256: string }
-  /** After `oci:`: a layout and a name in it, or a reference to a registry. */
-  | { readonly oci: string };
+export type BaseSource = { readonly path: string } | { readonly url: string; readonly sha256: string };
 
 export interface Machine {
   readonly name: string;
@@ -22,8 +17,6 @@ export interface ProductApp {
   readonly name: string;
   /** Path of the Compose file, relative to the product file. */
   readonly compose: string;
-  /** Further Compose files that change it, in order; relative to the product file. */
-  readonly overrides: readonly string[];
   /** Values for `${…}` in the Compose file; nothing comes from the environment of the build host. */
   readonly environment: Readonly<Record<string, string>>;
   readonly envFile?: string;

@@ -1,9 +1,8 @@
 import { appendPartitions, findDataEnd, linuxFilesystemType, serializePartitionTable } from '@boxship/disk';
 import { socketWarnings, type SocketFiles } from '@boxship/device-socket';
 import { engines } from '@boxship/engines';
-import { planExt4Edit } from '@boxship/filesystem';
-import { rawFileNames, type RawImagePlan } from '@boxship/formats';
-import { MiB, formatProblem, pick, type ContainerImage, type Partition, type Variant } from '@boxship/model';
+import { rawFileNames, type BaseDevice, type RawImagePlan, type Rootfs } from '@boxship/formats';
+import { MiB, UserError, formatProblem, pick, type ContainerImage, type Partition, type Variant } from '@boxship/model';
 import { releaseFolder } from '@boxship/catalog';
 import { budgetOf } from './budget.ts';
 import { fitSocket } from './fit-socket.ts';
@@ -44,7 +43,8 @@ export async function prepareVariant(
 }
 
 async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages, base: OpenBase) {
-  const { device, rootfs, facts } = base;
+  const { facts } = base;
+  const { device, rootfs } = onDisk(base);
   const engine = pick('engine', engines, variant.engine.name);
   const warnings = [
     ...base.image.warnings.map(formatProblem),
@@ -76,7 +76,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     development: variant.signing.development,
     epoch,
   });
-  const edits = socket.entries.length > 0 ? await planExt4Edit(rootfs.content, socket.entries, { epoch }) : [];
+  const edits = socket.entries.length > 0 ? await base.rootfs.planEdit(socket.entries, { epoch }) : [];
   const reasons = new Map(socket.listing.map(({ path, why }) => [path, why]));
 
   const whole = { start: 0, end: Math.min(device.content.size, appended.deviceSize) };
@@ -124,6 +124,17 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     warnings,
   };
   return { variant, plan, image, socket, rootfs: rootfs.partition };
+}
+
+/** The disk whose bytes the vendor gives. Errors: BASE_IS_NO_DISK. */
+function onDisk({ image, rootfs }: OpenBase): { readonly device: BaseDevice; readonly rootfs: Rootfs } {
+  const [device] = image.devices;
+  if (device && rootfs.onDisk) return { device, rootfs: rootfs.onDisk };
+  throw new UserError(
+    'BASE_IS_NO_DISK',
+    'the base image holds parts for an installer, not the image of a disk: a raw image cannot be made of it',
+    "Give the vendor's image of the whole disk (.wic, .img).",
+  );
 }
 
 function countDeviceNodes(images: readonly ContainerImage[]): number {

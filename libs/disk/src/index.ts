@@ -19,6 +19,7 @@ export {
 } from './digest-image.ts';
 export {
   decompressFile,
+  decompressTo,
   openDiskImage,
   probeCompression,
   type Compression,

@@ -1,3 +1,4 @@
+export * from './zip/read-zip.ts';
 export * from './tar/index.ts';
 export * from './rootfs/index.ts';
 export * from './ext4/index.ts';

@@ -1,6 +1,9 @@
 import type { Cache, Progress } from '@boxship/host';
 import type { Bmap } from '@boxship/disk';
-import type { BlockDevice, Digest, Problem, SystemImage } from '@boxship/model';
+import type { Edit, EditOptions, RootfsReader } from '@boxship/filesystem';
+import type { BlockDevice, Digest, Problem, RootfsSelector, SystemImage, TreeEntry } from '@boxship/model';
+import type { Rootfs } from './find-rootfs.ts';
+import type { TeziImage } from './tezi/tezi-image.ts';
 
 /** A device of a base image, whose plain bytes are a file. */
 export interface BaseDevice extends BlockDevice {
@@ -18,12 +21,35 @@ export interface BaseSourceFile {
   digest(): Promise<Digest>;
 }
 
+export interface FindOptions {
+  /** What the product file or the recipe says. */
+  readonly selector?: RootfsSelector;
+  /** Architecture in OCI's words: `amd64`, `arm64`. */
+  readonly architecture?: string;
+}
+
+/** The root file system of a base image. */
+export interface BaseRootfs {
+  readonly files: RootfsReader;
+  /** Number of its partition, from 1. */
+  readonly partition: number;
+  /** What adding `entries` would change, and everything that would be refused. Errors: EDIT_CONFLICT and others. */
+  planEdit(entries: readonly TreeEntry[], options: EditOptions): Promise<readonly Edit[]>;
+  /** Where its bytes are, for a base that is the image of a disk. */
+  readonly onDisk?: Rootfs;
+}
+
 /** A base image that is open. Its content is readable until `close` (`Symbol.asyncDispose`). */
 export interface BaseImage extends SystemImage, AsyncDisposable {
+  /** The devices whose bytes the vendor gives; none when it gives parts that an installer puts on a device. */
   readonly devices: readonly BaseDevice[];
+  /** Present when the vendor gives parts for Toradex Easy Installer. */
+  readonly tezi?: TeziImage;
   readonly sources: readonly BaseSourceFile[];
   /** Faults that did not keep the image from being read, for the plan. */
   readonly warnings: readonly Problem[];
+  /** Errors: ROOTFS_NOT_FOUND, ROOTFS_AMBIGUOUS, ROOTFS_NOT_EXT4, those of the file system or the archive. */
+  openRootfs(options: FindOptions): Promise<BaseRootfs>;
   /** Checks the content against what the vendor gave beside it (block maps). `onBytes` counts. */
   verify(onBytes?: (bytes: number) => void): Promise<void>;
   close(): Promise<void>;

@@ -1,4 +1,12 @@
-export type { BaseDevice, BaseImage, BaseImageFormat, BaseSourceFile, ReadOptions } from './base-image-format.ts';
+export type {
+  BaseDevice,
+  BaseImage,
+  BaseImageFormat,
+  BaseRootfs,
+  BaseSourceFile,
+  FindOptions,
+  ReadOptions,
+} from './base-image-format.ts';
 export { baseImageFormat, baseImageFormats, probeBaseImage } from './base-images/index.ts';
 export {
   findRootfs,

@@ -1,5 +1,5 @@
 import type { Problem } from '@boxship/model';
-import type { BaseSource, Machine } from '../product.ts';
+import type { Machine } from '../product.ts';
 import { findRecipe, recipeNames } from '../recipe.ts';
 import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
@@ -41,15 +41,11 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
     return [
       {
         name,
-        ...(base === undefined ? {} : { base: typeof base === 'string' ? baseSource(base) : base }),
+        ...(base === undefined ? {} : { base: typeof base === 'string' ? { path: base } : base }),
         platform,
         ...(selector ? { rootfs: selector } : {}),
         where,
       },
     ];
   });
-}
-
-function baseSource(text: string): BaseSource {
-  return text.startsWith('oci:') ? { oci: text.slice('oci:'.length) } : { path: text };
 }

@@ -25,7 +25,7 @@ export interface MachineYaml {
 }
 
 export interface AppYaml {
-  compose: string | string[];
+  compose: string;
   environment?: Record<string, string | number | boolean>;
   envFile?: string;
   profiles?: string[];

@@ -1,7 +1,7 @@
 import type { DeviceFacts, SocketFacts } from '@boxship/model';
 import { parseAssignments } from './assignments.ts';
 import { readEngineFacts } from './engine-facts.ts';
-import type { Ext4Reader } from './ext4-reader.ts';
+import type { RootfsReader } from './rootfs-reader.ts';
 import { readSelinuxPolicy } from './file-contexts.ts';
 import { readKernelConfig } from './kernel-config.ts';
 import { readPackageVersions } from './package-versions.ts';
@@ -16,8 +16,8 @@ const PROGRAMS = [
   'resizepart', 'partprobe', 'docker', 'docker-compose', 'apparmor_parser', 'iptables', 'modprobe',
 ]; // prettier-ignore
 
-/** What the rootfs of a base image says of the device. Errors: those of `Ext4Reader`. */
-export async function readDeviceFacts(fs: Ext4Reader): Promise<DeviceFacts> {
+/** What the rootfs of a base image says of the device. Errors: those of `RootfsReader`. */
+export async function readDeviceFacts(fs: RootfsReader): Promise<DeviceFacts> {
   const mergedUsr = (await fs.lstat('lib'))?.type !== 'directory';
   const rootUnits = !mergedUsr && (await fs.exists('lib/systemd/system'));
   const init = await fs.realPath('sbin/init');
@@ -57,7 +57,7 @@ export async function readDeviceFacts(fs: Ext4Reader): Promise<DeviceFacts> {
 }
 
 /** Absolute path of a program, as a service's PATH would find it. */
-async function findProgram(fs: Ext4Reader, name: string): Promise<string | undefined> {
+async function findProgram(fs: RootfsReader, name: string): Promise<string | undefined> {
   for (const folder of PROGRAM_FOLDERS) {
     const path = `${folder}/${name}`;
     const stat = await fs.stat(path);
@@ -66,13 +66,13 @@ async function findProgram(fs: Ext4Reader, name: string): Promise<string | undef
   return undefined;
 }
 
-async function firstOf(fs: Ext4Reader, paths: readonly string[]): Promise<string | undefined> {
+async function firstOf(fs: RootfsReader, paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) if (await fs.exists(path)) return path;
   return undefined;
 }
 
 /** systemd names its private library after its version: `libsystemd-shared-252.so`. */
-async function readSystemdVersion(fs: Ext4Reader, packages: ReadonlyMap<string, string>): Promise<number | undefined> {
+async function readSystemdVersion(fs: RootfsReader, packages: ReadonlyMap<string, string>): Promise<number | undefined> {
   const triplets = (await fs.readDirectory('usr/lib')).filter(({ name }) => /-linux-gnu/.test(name));
   const folders = ['usr/lib/systemd', 'lib/systemd', 'usr/lib64/systemd', ...triplets.map(({ name }) => `usr/lib/${name}/systemd`)];
   for (const folder of folders) {
@@ -85,7 +85,7 @@ async function readSystemdVersion(fs: Ext4Reader, packages: ReadonlyMap<string, 
   return version ? Number(version) : undefined;
 } // prettier-ignore
 
-async function readSocket(fs: Ext4Reader): Promise<SocketFacts | undefined> {
+async function readSocket(fs: RootfsReader): Promise<SocketFacts | undefined> {
   const text = await fs.readText('usr/lib/boxship/socket.json', 65536);
   const version = text && /"socketVersion":\s*(\d+)/.exec(text)?.[1];
   if (!version) return undefined;

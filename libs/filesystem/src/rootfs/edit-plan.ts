@@ -1,8 +1,9 @@
 import { UserError, type BytePath, type RandomReader, type TreeEntry } from '@boxship/model';
 import { basename, dirname, joinPath } from './byte-path.ts';
-import { openExt4, type Ext4Reader } from './ext4-reader.ts';
+import { openExt4 } from './ext4-reader.ts';
 import { INCOMPAT, RO_COMPAT, type Ext4Superblock } from './ext4-superblock.ts';
 import { readFileContexts, readSelinuxPolicy, type LabelFinder } from './file-contexts.ts';
+import type { RootfsReader } from './rootfs-reader.ts';
 
 export interface EditOptions {
   /** Seconds since 1970 that everything gets that the edit stamps with a time. */
@@ -54,6 +55,20 @@ export async function placeEntries(
   const fs = await openExt4(reader);
   checkEditable(fs.superblock);
   await checkNoVerity(reader, fs.superblock);
+  const all = await planRootfsEdit(fs, entries, { epoch });
+  checkSpace(fs.superblock, all);
+  return all;
+}
+
+/**
+ * Every entry at its place in a root file system of any kind, with the parents that are missing before it, and its label.
+ * Errors: EDIT_BAD_ENTRY, EDIT_CONFLICT, those of the SELinux policy.
+ */
+export async function planRootfsEdit(
+  fs: RootfsReader,
+  entries: readonly TreeEntry[],
+  { epoch }: EditOptions,
+): Promise<readonly PlacedEntry[]> {
   const policy = await readSelinuxPolicy(fs);
   const labelOf = policy && (await readFileContexts(fs, policy));
   const placed = new Map<BytePath, PlacedEntry>();
@@ -65,9 +80,7 @@ export async function placeEntries(
     if (placed.has(path)) throw conflict(entry.path, 'it is listed twice');
     placed.set(path, await placeEntry(fs, entry, path, labelOf));
   }
-  const all = [...placed.values()];
-  checkSpace(fs.superblock, all);
-  return all;
+  return [...placed.values()];
 }
 
 /** Refuses a filesystem that must not, or cannot, be changed in place; says why. */
@@ -114,7 +127,7 @@ async function checkNoVerity(reader: RandomReader, sb: Ext4Superblock): Promise<
 }
 
 async function placeParents(
-  fs: Ext4Reader, path: BytePath, epoch: number, labelOf: LabelFinder | undefined, placed: Map<BytePath, PlacedEntry>,
+  fs: RootfsReader, path: BytePath, epoch: number, labelOf: LabelFinder | undefined, placed: Map<BytePath, PlacedEntry>,
 ): Promise<void> {
   const names = path.split('/').slice(0, -1);
   for (let depth = 1; depth <= names.length; depth += 1) {
@@ -129,7 +142,7 @@ async function placeParents(
 } // prettier-ignore
 
 /** Where a path lies: symlinks of the filesystem followed as far as it exists, the rest as it is. */
-async function placeOf(fs: Ext4Reader, path: BytePath, placed: Map<BytePath, PlacedEntry>): Promise<BytePath> {
+async function placeOf(fs: RootfsReader, path: BytePath, placed: Map<BytePath, PlacedEntry>): Promise<BytePath> {
   const real = await fs.realPath(path);
   if (real !== undefined || path === '') return real ?? '';
   const parent = path.includes('/') ? await placeOf(fs, dirname(path), placed) : '';
@@ -139,7 +152,7 @@ async function placeOf(fs: Ext4Reader, path: BytePath, placed: Map<BytePath, Pla
 }
 
 async function placeEntry(
-  fs: Ext4Reader, entry: TreeEntry, path: BytePath, labelOf: LabelFinder | undefined,
+  fs: RootfsReader, entry: TreeEntry, path: BytePath, labelOf: LabelFinder | undefined,
 ): Promise<PlacedEntry> {
   const there = await fs.lstat(path);
   const isDirectory = entry.type === 'directory';

@@ -1,6 +1,6 @@
 import { MiB, UserError, type EngineFacts } from '@boxship/model';
 import { parseAssignments } from './assignments.ts';
-import type { Ext4Reader } from './ext4-reader.ts';
+import type { RootfsReader } from './rootfs-reader.ts';
 import { upstreamVersion } from './package-versions.ts';
 
 /** Where engines are found: program, unit, packages that bring it (Debian, docker.com, meta-virtualization). */
@@ -24,7 +24,7 @@ const PLUGIN_FOLDERS = ['usr/local/lib', 'usr/local/libexec', 'usr/lib', 'usr/li
 
 /** The container engines of a rootfs, those that are there. Errors: BAD_DAEMON_JSON. */
 export async function readEngineFacts(
-  fs: Ext4Reader,
+  fs: RootfsReader,
   findProgram: (name: string) => Promise<string | undefined>,
   packages: ReadonlyMap<string, string>,
 ): Promise<EngineFacts[]> {
@@ -50,12 +50,12 @@ export async function readEngineFacts(
   return found;
 }
 
-async function hasComposePlugin(fs: Ext4Reader): Promise<boolean> {
+async function hasComposePlugin(fs: RootfsReader): Promise<boolean> {
   for (const folder of PLUGIN_FOLDERS) if (await fs.exists(`${folder}/docker/cli-plugins/docker-compose`)) return true;
   return false;
 }
 
-async function readDaemonConfig(fs: Ext4Reader): Promise<Record<string, unknown> | undefined> {
+async function readDaemonConfig(fs: RootfsReader): Promise<Record<string, unknown> | undefined> {
   const text = await fs.readText('etc/docker/daemon.json', MiB);
   if (text === undefined || text.trim() === '') return undefined;
   let value: unknown;
@@ -73,7 +73,7 @@ async function readDaemonConfig(fs: Ext4Reader): Promise<Record<string, unknown>
 }
 
 /** The ExecStart that systemd would run, drop-ins applied, variables filled in from Environment= and EnvironmentFile=. */
-async function readExecStart(fs: Ext4Reader, unit: string): Promise<{ execStart?: string } | undefined> {
+async function readExecStart(fs: RootfsReader, unit: string): Promise<{ execStart?: string } | undefined> {
   let text: string | undefined;
   for (const folder of UNIT_FOLDERS) text = (await fs.readText(`${folder}/${unit}`, MiB)) ?? text;
   if (text === undefined) return undefined;
@@ -107,7 +107,7 @@ async function readExecStart(fs: Ext4Reader, unit: string): Promise<{ execStart?
 }
 
 /** The Go linker's flags, which a Go program carries in its build information, name docker's version. */
-async function versionInBinary(fs: Ext4Reader, program: string): Promise<string | undefined> {
+async function versionInBinary(fs: RootfsReader, program: string): Promise<string | undefined> {
   const size = (await fs.stat(program))?.size ?? 0;
   const step = 4 * MiB;
   for (let position = 0; position < size; position += step) {

@@ -1,69 +1,14 @@
-import {
-  UserError,
-  formatByteSize,
-  MiB,
-  type BytePath,
-  type FileType,
-  type RandomReader,
-  type Xattr,
-} from '@boxship/model';
+import { UserError, formatByteSize, MiB, type BytePath, type FileType, type RandomReader } from '@boxship/model';
 import { FLAG, inodeXattrs, readInode, readInodeBytes, type Inode } from './ext4-inode.ts';
 import { corrupt, readSuperblock, type Ext4Superblock } from './ext4-superblock.ts';
+import { MAX_LINKS, MAX_PARTS, type DirectoryEntry, type FileStat, type RootfsReader } from './rootfs-reader.ts';
 
-/** Attributes of one file. Sizes in bytes, times in seconds and nanoseconds. */
-export interface FileStat {
-  readonly inode: number;
-  readonly type: FileType;
-  /** The low 12 bits of st_mode. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly links: number;
-  readonly mtime: number;
-  readonly mtimeNanoseconds: number;
-  /** Allocated bytes. */
-  readonly allocated: number;
-}
-
-export interface DirectoryEntry {
-  /** One character per byte. */
-  readonly name: string;
-  readonly inode: number;
-  readonly type: FileType;
-}
-
-/**
- * Reads an ext2, ext3 or ext4 lazily. Paths are as in `TreeEntry`; a leading `/` is allowed. Symlinks are followed as the
- * device would: absolute ones start at this filesystem's root, and nothing leads out of it.
- * Every method: EXT4_CORRUPT when the filesystem contradicts itself; none runs without end.
- */
-export interface Ext4Reader {
+/** Reads an ext2, ext3 or ext4. Every method: EXT4_CORRUPT when the filesystem contradicts itself; none runs without end. */
+export interface Ext4Reader extends RootfsReader {
   readonly superblock: Ext4Superblock;
-  /** Attributes of what the path leads to; undefined when there is nothing. */
-  stat(path: BytePath): Promise<FileStat | undefined>;
-  /** The same, of a symlink itself. */
-  lstat(path: BytePath): Promise<FileStat | undefined>;
-  exists(path: BytePath): Promise<boolean>;
-  /** The path without any symlink in it; undefined when there is nothing. */
-  realPath(path: BytePath): Promise<BytePath | undefined>;
-  /** Bytes of a regular file. Errors: FILE_MISSING, FILE_TOO_LARGE (more than `limit` bytes, default 16 MiB). */
-  readFile(path: BytePath, limit?: number): Promise<Uint8Array>;
-  /** Bytes `[position, position + length)` of a regular file, less when it ends before. */
-  readRange(path: BytePath, position: number, length: number): Promise<Uint8Array>;
-  /** As UTF-8; undefined when there is no such regular file. */
-  readText(path: BytePath, limit?: number): Promise<string | undefined>;
-  /** Target of a symlink, as it is. */
-  readLink(path: BytePath): Promise<string>;
-  /** Names sorted by their bytes, without `.` and `..`; empty when there is no such directory. */
-  readDirectory(path: BytePath): Promise<readonly DirectoryEntry[]>;
-  /** Extended attributes of what the path leads to, or of the symlink itself. */
-  xattrs(path: BytePath, follow?: boolean): Promise<readonly Xattr[]>;
 }
 
 const ROOT_INODE = 2;
-/** As in Linux (MAXSYMLINKS). */
-const MAX_LINKS = 40;
 const MAX_DIRECTORY = 256 * MiB;
 const MODE_TYPES: Readonly<Record<number, FileType>> = {
   0x1: 'fifo', 0x2: 'characterDevice', 0x4: 'directory', 0x6: 'blockDevice', 0x8: 'file', 0xa: 'symlink', 0xc: 'socket',
@@ -112,7 +57,7 @@ export async function openExt4(reader: RandomReader): Promise<Ext4Reader> {
         const target = await linkTarget(reader, superblock, inode);
         if (target.startsWith('/')) done.length = 0;
         todo.unshift(...parts(target));
-        if (todo.length > 4096) return undefined;
+        if (todo.length > MAX_PARTS) return undefined;
         continue;
       }
       done.push({ name, inode });

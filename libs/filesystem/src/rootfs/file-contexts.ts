@@ -1,5 +1,5 @@
 import { UserError, type BytePath, type FileType } from '@boxship/model';
-import type { Ext4Reader } from './ext4-reader.ts';
+import type { RootfsReader } from './rootfs-reader.ts';
 
 /** What an SELinux base says of its labels. */
 export interface SelinuxPolicy {
@@ -12,7 +12,7 @@ export interface SelinuxPolicy {
  * The policy that the device will load: one that /etc/selinux/config asks for and that is there (`policy/policy.N`).
  * Undefined when SELinux is off.
  */
-export async function readSelinuxPolicy(fs: Ext4Reader): Promise<SelinuxPolicy | undefined> {
+export async function readSelinuxPolicy(fs: RootfsReader): Promise<SelinuxPolicy | undefined> {
   const config = await fs.readText('etc/selinux/config');
   if (config === undefined) return undefined;
   const value = (key: string) => new RegExp(`^\\s*${key}\\s*=\\s*(\\S+)`, 'm').exec(config)?.[1];
@@ -44,7 +44,7 @@ const TYPE_LETTERS: Readonly<Record<string, FileType>> = {
  * `file_contexts.subs*`, rules without metacharacters win, and of several that match, the last in the files.
  * Errors: SELINUX_NO_CONTEXTS, SELINUX_BAD_CONTEXTS.
  */
-export async function readFileContexts(fs: Ext4Reader, policy: SelinuxPolicy): Promise<LabelFinder> {
+export async function readFileContexts(fs: RootfsReader, policy: SelinuxPolicy): Promise<LabelFinder> {
   const folder = `etc/selinux/${policy.name}/contexts/files`;
   const main = await fs.readText(`${folder}/file_contexts`);
   if (main === undefined) {

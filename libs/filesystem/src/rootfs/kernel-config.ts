@@ -1,4 +1,4 @@
-import type { Ext4Reader } from './ext4-reader.ts';
+import type { RootfsReader } from './rootfs-reader.ts';
 
 /** A kernel's configuration, as `make` writes it to `.config`. */
 export interface KernelConfig {
@@ -23,13 +23,13 @@ export function parseKernelConfig(text: string): KernelConfig {
 }
 
 /** The kernel's configuration, where the rootfs has it (`/boot/config-*`, `/lib/modules/<version>/config`): of several the last. */
-export async function readKernelConfig(fs: Ext4Reader): Promise<KernelConfig | undefined> {
+export async function readKernelConfig(fs: RootfsReader): Promise<KernelConfig | undefined> {
   const path = await findKernelConfig(fs);
   const text = path === undefined ? undefined : await fs.readText(path);
   return text === undefined ? undefined : parseKernelConfig(text);
 }
 
-async function findKernelConfig(fs: Ext4Reader): Promise<string | undefined> {
+async function findKernelConfig(fs: RootfsReader): Promise<string | undefined> {
   const boot = (await fs.readDirectory('boot')).filter(({ name }) => /^config(-|$)/.test(name)).at(-1);
   if (boot) return `boot/${boot.name}`;
   for (const folder of ['usr/lib/modules', 'lib/modules']) {

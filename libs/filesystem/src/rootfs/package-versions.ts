@@ -1,11 +1,11 @@
 import { MiB } from '@boxship/model';
-import type { Ext4Reader } from './ext4-reader.ts';
+import type { RootfsReader } from './rootfs-reader.ts';
 
 /** Databases of installed packages in Debian's control format. */
 const DATABASES = ['var/lib/dpkg/status', 'var/lib/opkg/status', 'usr/lib/opkg/status'];
 
 /** Versions of installed packages, by name; empty when the base keeps no database that can be read here (rpm, none). */
-export async function readPackageVersions(fs: Ext4Reader): Promise<ReadonlyMap<string, string>> {
+export async function readPackageVersions(fs: RootfsReader): Promise<ReadonlyMap<string, string>> {
   const versions = new Map<string, string>();
   for (const path of DATABASES) {
     const text = (await fs.readText(path, 64 * MiB)) ?? '';

@@ -8,7 +8,10 @@ import {
   verifyWithBmap,
   type Bmap,
 } from '@boxship/disk';
-import type { BaseImage, BaseImageFormat, ReadOptions } from '../base-image-format.ts';
+import { openExt4, planExt4Edit, probeFilesystem } from '@boxship/filesystem';
+import { UserError, type RandomReader, type SystemImage } from '@boxship/model';
+import type { BaseImage, BaseImageFormat, BaseRootfs, FindOptions, ReadOptions } from '../base-image-format.ts';
+import { findRootfs, type PartitionContent } from '../find-rootfs.ts';
 
 /** The image of one whole disk, plain or compressed: `.wic`, `.img`, `.sdcard`, with `.gz .xz .zst .bz2`. */
 export const raw: BaseImageFormat = { name: 'raw', probe, read };
@@ -38,8 +41,10 @@ async function read(path: string, { cache, progress, digestOf }: ReadOptions): P
   try {
     const table = await readPartitionTable(image);
     const bmap = await findBmap(path);
+    const devices = [{ name: 'disk', table, content: image, path: image.path, ...(bmap ? { bmap } : {}) }];
     return {
-      devices: [{ name: 'disk', table, content: image, path: image.path, ...(bmap ? { bmap } : {}) }],
+      devices,
+      openRootfs: (options) => openRootfs({ devices }, options),
       sources: [{ path, size: image.source.size, digest: image.digest }],
       warnings: table.warnings,
       verify: async (onBytes) => {
@@ -65,4 +70,30 @@ async function findBmap(path: string): Promise<Bmap | undefined> {
     if (text !== undefined) return readBmap(text, candidate);
   }
   return undefined;
+}
+
+async function openRootfs(image: SystemImage, options: FindOptions): Promise<BaseRootfs> {
+  const onDisk = await findRootfs(image, { ...options, probe: lookInto });
+  return {
+    files: await openExt4(onDisk.content),
+    partition: onDisk.partition.number,
+    planEdit: (entries, edit) => planExt4Edit(onDisk.content, entries, edit),
+    onDisk,
+  };
+}
+
+/** Whether a system could start from the partition: an ext4 with an os-release file and an init program. */
+async function lookInto(content: RandomReader): Promise<PartitionContent> {
+  const filesystem = await probeFilesystem(content);
+  if (filesystem !== 'ext4') return { ...(filesystem ? { filesystem } : {}), isRoot: false };
+  try {
+    const files = await openExt4(content);
+    const { label } = files.superblock;
+    const hasRelease = (await files.exists('etc/os-release')) || (await files.exists('usr/lib/os-release'));
+    const isRoot = hasRelease && (await files.lstat('sbin/init')) !== undefined;
+    return { filesystem, ...(label ? { label } : {}), isRoot };
+  } catch (error) {
+    if (error instanceof UserError) return { filesystem, isRoot: false }; // damaged: not what we look for
+    throw error;
+  }
 }
