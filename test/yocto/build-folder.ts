@@ -96,13 +96,16 @@ export async function makeBuildFolder(release: Release, name: string, options: B
 /** Masks every recipe of the common layers but those; a layer that then has none left may not warn. */
 function restrict(release: Release, recipes: readonly string[]): readonly string[] {
   const root = join(yoctoFolder(), release);
-  const names = [...recipes].map((name) => name.replace(/[.+]/g, '\\\\$&')).join('|');
+  const names = [...recipes].map((name) => name.replace(/[.+]/g, '\\$&')).join('|');
   const places = '(openembedded-core/meta|meta-openembedded/[^/]+|meta-virtualization)';
   return [
-    `BBMASK += "^${root}/${places}/(?!.*/(${names}|linux-%)(_[^/]*)?\\\\.bb(append)?$).*\\\\.bb(append)?$"`,
+    `BBMASK += "^${root}/${places}/(?!.*/(${names}|linux-%)(_[^/]*)?\\.bb(append)?$).*\\.bb(append)?$"`,
     ...LAYERS.slice(1).map(([, collection]) => `BBFILE_PATTERN_IGNORE_EMPTY_${collection} = "1"`),
   ];
 }
+
+/** git refuses a folder of another user; yocto-check-layer asks it for the top of a layer's repository. */
+const ANY_OWNER = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' };
 
 export interface BuildRun extends RunResult {
   /** Standard output and standard error. */
@@ -110,7 +113,7 @@ export interface BuildRun extends RunResult {
   readonly seconds: number;
 }
 
-/** Runs a command in the build environment of the folder, nicely. */
+/** Runs a command in the build environment of the folder. */
 export async function inBuild(build: BuildFolder, command: readonly string[], accept = [0, 1, 2]): Promise<BuildRun> {
   const { release, path } = build;
   const script =
@@ -131,7 +134,13 @@ export async function inBuild(build: BuildFolder, command: readonly string[], ac
   ];
   const began = Date.now();
   const result = await runProgram(all[0]!, all.slice(1), {
-    env: { LC_ALL: 'en_US.UTF-8', LANG: 'en_US.UTF-8', BITBAKEDIR: checkout(release, 'bitbake'), HOME: home },
+    env: {
+      LC_ALL: 'en_US.UTF-8',
+      LANG: 'en_US.UTF-8',
+      BITBAKEDIR: checkout(release, 'bitbake'),
+      HOME: home,
+      ...ANY_OWNER,
+    },
     accept,
   });
   return { ...result, text: result.stdout.toString() + result.stderr, seconds: (Date.now() - began) / 1000 };

@@ -1,4 +1,4 @@
-import { lstat, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { rm, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ImageDigests } from '@boxship/disk';
 import { editExt4, type ContentWriter } from '@boxship/filesystem';
@@ -11,7 +11,7 @@ import {
   writeRawFiles,
   type RawImageWriter,
 } from '@boxship/formats';
-import { isLeftover, makeFolder, partialPath, releaseMemory } from '@boxship/host';
+import { makeFolder, partialPath, releaseMemory } from '@boxship/host';
 import { UserError, formatByteSize, type ContentSource, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
@@ -21,6 +21,7 @@ import { groupByEntries } from './variant-groups.ts';
 import { lockedImages, type LockedImages } from './locked-image.ts';
 import type { OpenProduct, Selection } from './open-product.ts';
 import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
+import { putInPlace, refuseFile, removeLeftovers } from './release-folder.ts';
 import { writeRelease, type Release, type ReleaseFile } from './release.ts';
 import type { VariantPlan } from './variant-plan.ts';
 
@@ -167,7 +168,7 @@ async function writeVariants(
     for (const work of works) {
       signal?.throwIfAborted();
       const release = await finishRelease(open, work, images.get(work)!, signal);
-      await putInPlace(work);
+      await putInPlace(work.staging, work.folder);
       const { variant } = work.prepared;
       await recordComposed(work.folder, variant, release, open);
       composed.set(variant, { variant, folder: work.folder, unchanged: false, release });
@@ -279,48 +280,6 @@ async function finishRelease(
   };
   await writeRelease(staging, release, await open.signer());
   return release;
-}
-
-/** The staging folder takes the place of what was there; a reader sees the old one, the new one or, for a moment, none. */
-async function putInPlace({ folder, staging }: VariantWork): Promise<void> {
-  for (;;) {
-    const old = partialPath(folder);
-    await rename(folder, old).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-    const inTheWay = await rename(staging, folder).then(
-      () => false,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-        return true; // another run put its own there in between: equal inputs, equal bytes
-      },
-    );
-    await rm(old, { recursive: true, force: true });
-    if (!inTheWay) return;
-  }
-}
-
-/** A folder of artifacts is replaced whole; a file of its name is somebody's. */
-async function refuseFile(folder: string): Promise<void> {
-  const info = await lstat(folder).catch(() => undefined);
-  if (!info || info.isDirectory()) return;
-  throw new UserError(
-    'OUTPUT_TAKEN',
-    `${folder} is not a folder, and the release would go there`,
-    'Move that file away, or name another folder with --out.',
-  );
-}
-
-/** What killed runs left beside any release below `out`, of other versions and variants too. */
-async function removeLeftovers(out: string): Promise<void> {
-  for (const parent of await readdir(out, { withFileTypes: true }).catch(() => [])) {
-    if (!parent.isDirectory()) continue;
-    const folder = join(out, parent.name);
-    for (const name of await readdir(folder)) {
-      const path = join(folder, name);
-      if (await isLeftover(path)) await rm(path, { recursive: true, force: true });
-    }
-  }
 }
 
 /** Bytes that will be read from the base and from sources: what progress counts. */

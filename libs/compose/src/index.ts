@@ -2,6 +2,13 @@ export { composeProduct, planProduct, type ComposedVariant, type ComposeOptions 
 export { openProduct, type OpenProduct, type OpenProductOptions, type Selection } from './open-product.ts';
 export { RELEASE_FILE, type Release, type ReleaseFile, type ReleasePartition } from './release.ts';
 export { SOCKET_VERSION } from './store-manifest.ts';
+export {
+  storeProduct,
+  type StoreBundle,
+  type StoredPartition,
+  type StoreOptions,
+  type WrittenBundle,
+} from './store-product.ts';
 export type {
   AppBudget,
   Budget,

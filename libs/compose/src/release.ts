@@ -46,17 +46,27 @@ export function signatureNames(name: string): { readonly bundle: string; readonl
 
 /** Writes release.json and the signatures of it and of each of its files into `folder`. */
 export async function writeRelease(folder: string, release: Release, signer: Signer): Promise<void> {
+  await writeSigned(folder, RELEASE_FILE, formatRelease(release), release.files, signer);
+}
+
+/** Writes a document that names `files`, and the signatures of it and of each of them, into their folder. */
+export async function writeSigned(
+  folder: string,
+  document: string,
+  text: string,
+  files: readonly ReleaseFile[],
+  signer: Signer,
+): Promise<void> {
   const write = async (name: string, signature: { raw: string; bundle: string }) => {
     const names = signatureNames(name);
     await writeFileAtomically(join(folder, names.bundle), signature.bundle);
     if (names.raw !== undefined) await writeFileAtomically(join(folder, names.raw), signature.raw);
   };
-  for (const { name, digest } of release.files) {
+  for (const { name, digest } of files) {
     await write(name, await signDigest(signer, Buffer.from(digestHex(digest), 'hex')));
   }
-  const text = formatRelease(release);
-  await writeFileAtomically(join(folder, RELEASE_FILE), text);
-  await write(RELEASE_FILE, await signBlob(signer, Buffer.from(text)));
+  await writeFileAtomically(join(folder, document), text);
+  await write(document, await signBlob(signer, Buffer.from(text)));
 }
 
 export function digestOfBytes(bytes: string | Uint8Array): Digest {

@@ -46,14 +46,7 @@ export function addCompose(program: Command): void {
     const { cache, progress, signal } = session;
     const allowToolVersions = options.allowToolVersions ?? false;
     const open = await openProduct(session.file, { cache, progress, version, allowToolVersions });
-    const development = open.isDevelopment;
-    if (options.release && development) {
-      throw new UserError(
-        'DEVELOPMENT_KEY',
-        'the signing key is marked as a development key',
-        'Name the release key in boxship.yaml: signing: { key: … }. boxship keygen makes one.',
-      );
-    }
+    if (options.release) refuseDevelopmentKey(open);
     const out = options.out ?? resolve(dirname(open.product.file), 'deploy');
     const composed = await composeProduct({ ...open, signer: () => openSigner(open, session) }, selectionOf(options), {
       out,
@@ -62,17 +55,27 @@ export function addCompose(program: Command): void {
       onPlan: (plan) => session.say(`${formatPlan(plan, { verbose: options.verbose ?? false })}\n`),
     });
     session.result({ variants: composed.map(describe) }, formatComposed(composed));
-    if (development) warnOfDevelopmentKey(session);
+    if (open.isDevelopment) warnOfDevelopmentKey(session);
   });
 }
 
-function warnOfDevelopmentKey({ progress }: Session): void {
+/** Errors: DEVELOPMENT_KEY. */
+export function refuseDevelopmentKey({ isDevelopment }: OpenProduct): void {
+  if (!isDevelopment) return;
+  throw new UserError(
+    'DEVELOPMENT_KEY',
+    'the signing key is marked as a development key',
+    'Name the release key in boxship.yaml: signing: { key: … }. boxship keygen makes one.',
+  );
+}
+
+export function warnOfDevelopmentKey({ progress }: Session): void {
   progress.warn('SIGNED WITH A DEVELOPMENT KEY. These artifacts are for trying things: whoever has the development');
   progress.warn('key can make images that these devices take for yours. For customers: boxship compose --release');
 }
 
 /** The private key, when something has to be signed: its password is asked for where a person sits. */
-async function openSigner(open: OpenProduct, session: Session): Promise<Signer> {
+export async function openSigner(open: OpenProduct, session: Session): Promise<Signer> {
   const { key, passwordEnvironment: variable } = open.product.signing!;
   if (process.env[variable] === undefined && process.stdin.isTTY === true) {
     process.env[variable] = await askHidden(`Password of ${key}: `, session);

@@ -7,6 +7,7 @@ import { addKeygen } from './keygen.ts';
 import { addLock } from './lock.ts';
 import { addPlan } from './plan.ts';
 import { addSchema } from './schema.ts';
+import { addStore } from './store.ts';
 import { addVerify } from './verify.ts';
 import { addVersion } from './version.ts';
 import { version } from './version-number.ts';
@@ -34,6 +35,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addLock,
     addPlan,
     addCompose,
+    addStore,
     addVerify,
     addBoot,
     addKeygen,
