@@ -3,6 +3,7 @@ export { removeDamagedBlob } from './damaged-blob.ts';
 export { createLock, type LockOptions } from './create-lock.ts';
 export { lockPath, readLock, writeLock, type Lock } from './lock-file.ts';
 export type { Machine, Product } from './product.ts';
+export type { LayerOverride, YoctoSection } from './product-file/yocto.ts';
 export { parseProduct, productSchema, readProductFile } from './product-file.ts';
 export {
   findRecipe,

@@ -5,9 +5,11 @@ import { MiB, UserError, parseByteSize, type Problem, type StoreOptions } from '
 import type { Product } from './product.ts';
 import { appsOf } from './product-file/apps.ts';
 import { artifactsOf } from './product-file/artifacts.ts';
+import { engineSettingsOf } from './product-file/engine-settings.ts';
 import { machinesOf } from './product-file/machines.ts';
 import type { ProductYaml } from './product-file/product-yaml.ts';
 import { variantsOf } from './product-file/variants.ts';
+import { yoctoSectionOf } from './product-file/yocto.ts';
 import schema from './product-schema.json' with { type: 'json' };
 import { schemaProblems } from './schema-problems.ts';
 import { parseYaml, type YamlFile } from './yaml-file.ts';
@@ -63,6 +65,7 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
     version: raw.version,
     machines: machinesOf(yaml, raw, problems),
     engine: { name: engine },
+    engineSettings: engineSettingsOf(yaml, raw.engine, problems),
     apps: appsOf(yaml, raw),
     images: Object.entries(raw.images ?? {}).map(([reference, { from }]) => ({
       reference,
@@ -73,6 +76,7 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
     artifacts: artifactsOf(yaml, raw, problems),
     store,
     dataSize: size(['data', 'size'], raw.data?.size, 64 * MiB),
+    ...(raw.yocto ? { yocto: yoctoSectionOf(yaml, raw.product, raw.yocto, problems) } : {}),
     ...(raw.signing
       ? {
           signing: {

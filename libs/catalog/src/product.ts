@@ -1,4 +1,5 @@
-import type { ArtifactOptions, Location, RootfsSelector, StoreOptions } from '@boxship/model';
+import type { ArtifactOptions, EngineSettings, Location, RootfsSelector, StoreOptions } from '@boxship/model';
+import type { YoctoSection } from './product-file/yocto.ts';
 
 /** Where a base image comes from, as the product file says it. */
 export type BaseSource = { readonly path: string } | { readonly url: string; readonly sha256: string };
@@ -10,6 +11,8 @@ export interface Machine {
   /** `os/architecture[/variant]` of the images that it runs. */
   readonly platform: string;
   readonly rootfs?: RootfsSelector;
+  /** Name of its recipe in the catalogue, when it has one. */
+  readonly recipe?: string;
   readonly where: Location;
 }
 
@@ -49,12 +52,15 @@ export interface Product {
   readonly version: string;
   readonly machines: readonly Machine[];
   readonly engine: { readonly name: string };
+  readonly engineSettings: EngineSettings;
   readonly apps: readonly ProductApp[];
   readonly images: readonly ImageOrigin[];
   readonly variants: readonly ProductVariant[];
   readonly artifacts: readonly ArtifactOptions[];
   readonly store: StoreOptions;
   readonly dataSize: number;
+  /** What the generated layer is to be; absent when the product file does not speak of Yocto. */
+  readonly yocto?: YoctoSection;
   readonly signing?: {
     readonly key: string;
     /** Public half, for `plan` and for the device; beside the key by default, as cosign puts it. */

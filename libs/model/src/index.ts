@@ -4,6 +4,7 @@ export * from './container-image.ts';
 export * from './container-settings.ts';
 export * from './device-facts.ts';
 export * from './digest.ts';
+export * from './engine-settings.ts';
 export * from './pick.ts';
 export * from './platform.ts';
 export * from './random-access.ts';

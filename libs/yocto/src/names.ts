@@ -5,11 +5,11 @@ export function isYoctoName(text: string): boolean {
 
 /** Overrides that OE sets by itself (bitbake.conf OVERRIDES): a product of that name would switch on what is meant for others. */
 const reservedNames: ReadonlySet<string> = new Set([
-  'aarch64', 'all', 'allarch', 'append', 'arm', 'armv7a', 'armv7ve', 'build', 'class-cross', 'class-native', 'class-nativesdk',
-  'class-target', 'containerd', 'docker', 'forcevariable', 'hardfloat', 'i586', 'i686', 'k3s', 'libc-baremetal', 'libc-glibc',
+  'aarch64', 'all', 'allarch', 'append', 'arm', 'armv7a', 'armv7ve', 'boxship', 'build', 'class-cross', 'class-native', 'class-nativesdk',
+  'class-target', 'containerd', 'core', 'docker', 'forcevariable', 'hardfloat', 'i586', 'i686', 'k3s', 'libc-baremetal', 'libc-glibc',
   'libc-musl', 'libc-newlib', 'linux', 'linux-gnueabi', 'linux-musl', 'linux-muslx32', 'local', 'loongarch64', 'microblaze', 'mips',
   'mips64', 'nodistro', 'podman', 'poky', 'powerpc', 'powerpc64', 'prepend', 'qemuall', 'remove', 'riscv32', 'riscv64', 'toolchain-clang',
-  'toolchain-gcc', 'x86', 'x86-64', 'x86-x32',
+  'toolchain-gcc', 'x86', 'x86-64', 'x86-x32', 'yocto',
 ]); // prettier-ignore
 
 /** True for a name that is well formed but is an override already. */

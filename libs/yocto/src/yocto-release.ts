@@ -21,6 +21,8 @@ export interface YoctoRelease {
   readonly unpackVariable: 'WORKDIR' | 'UNPACKDIR';
   /** Folder of a layer in which image_types_wic.bbclass looks for wks files (WKS_SEARCH_PATH). */
   readonly wksFolder: 'wic' | 'files/wic';
+  /** Between the words of wic's source plugins: `bootimg-partition`, later `bootimg_partition`. */
+  readonly wicPluginSeparator: '-' | '_';
   /** meta-virtualization reads its choice of engine from CONTAINER_PROFILE (conf/distro/include/meta-virt-container-*.inc). */
   readonly hasContainerProfile: boolean;
   /** bitbake.conf has `addfragments`: `OE_FRAGMENTS += "<collection>/<path below conf/fragments>"`. */
@@ -51,6 +53,7 @@ export const yoctoReleases = {
     layerSeries: ['scarthgap'],
     unpackVariable: 'WORKDIR',
     wksFolder: 'wic',
+    wicPluginSeparator: '-',
     hasContainerProfile: false,
     hasConfFragments: false,
     hasBitbakeSetup: false,
@@ -67,6 +70,7 @@ export const yoctoReleases = {
     layerSeries: ['whinlatter'],
     unpackVariable: 'UNPACKDIR',
     wksFolder: 'wic',
+    wicPluginSeparator: '_',
     hasContainerProfile: true,
     hasConfFragments: true,
     hasBitbakeSetup: true,
@@ -84,6 +88,7 @@ export const yoctoReleases = {
     layerSeries: ['wrynose'],
     unpackVariable: 'UNPACKDIR',
     wksFolder: 'files/wic',
+    wicPluginSeparator: '_',
     hasContainerProfile: true,
     hasConfFragments: true,
     hasBitbakeSetup: true,
@@ -100,6 +105,7 @@ export const yoctoReleases = {
     layerSeries: ['wrynose', 'blacksail'],
     unpackVariable: 'UNPACKDIR',
     wksFolder: 'files/wic',
+    wicPluginSeparator: '_',
     hasContainerProfile: true,
     hasConfFragments: true,
     hasBitbakeSetup: true,

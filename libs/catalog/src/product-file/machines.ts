@@ -44,6 +44,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
         ...(base === undefined ? {} : { base: typeof base === 'string' ? { path: base } : base }),
         platform,
         ...(selector ? { rootfs: selector } : {}),
+        ...(recipe ? { recipe: written.recipe ?? name } : {}),
         where,
       },
     ];

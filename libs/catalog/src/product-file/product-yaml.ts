@@ -1,3 +1,6 @@
+import type { EngineSettingsYaml } from './engine-settings.ts';
+import type { YoctoYaml } from './yocto.ts';
+
 /** boxship.yaml after JSON Schema said that it has this shape. */
 export interface ProductYaml {
   product: string;
@@ -10,11 +13,13 @@ export interface ProductYaml {
   artifacts?: (string | Record<string, { compression?: string; bmap?: boolean }>)[];
   store?: { size?: string | number; reserve?: string };
   data?: { size?: string | number };
+  yocto?: YoctoYaml;
   signing?: { key: string; publicKey?: string; passwordEnvironment?: string };
 }
 
 export interface EngineYaml {
   name: string;
+  settings?: EngineSettingsYaml;
 }
 
 export interface MachineYaml {
