@@ -11,3 +11,4 @@ export {
   type MissingOptions,
 } from './kernel-options.ts';
 export { kernelTables } from './kernel-tables.ts';
+export { buildNeedsOf, engineBuilds, type BuildOptions, type EngineBuild } from './build-needs.ts';

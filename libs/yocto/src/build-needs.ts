@@ -1,11 +1,3 @@
-/** One kernel option: name without `CONFIG_`, and its value as in a `.config`: `y`, `m`, `n`, a number or a quoted text. */
-export interface KernelSetting {
-  readonly name: string;
-  readonly value: string;
-  /** Why it is needed, one line; becomes a comment of the fragment. */
-  readonly why?: string;
-}
-
 /** A file that the engine's configuration package installs. */
 export interface ConfigurationFile {
   /** Absolute path on the device. */
@@ -29,13 +21,12 @@ export interface BuildNeeds {
   readonly layers: readonly string[];
   /** CONTAINER_PROFILE of meta-virtualization, where the release has it. */
   readonly containerProfile?: string;
-  /** Further assignments of the distro, `NAME = "value"`: preferred providers and the like. */
+  /** Further assignments of the distro, `NAME = "value"`: preferred providers and the like. Kernel options are a table of their own (engines). */
   readonly distroVariables: Readonly<Record<string, string>>;
   /** Configuration that Boxship ships as a package of its own. */
   readonly configuration: readonly ConfigurationFile[];
   /** Packages of other layers that own one of these files: the configuration package replaces them (RREPLACES, RCONFLICTS). */
   readonly replacedPackages: readonly string[];
-  readonly kernel: readonly KernelSetting[];
   /** Units that must be active on a device that runs well, for the runtime test. */
   readonly units: readonly string[];
   /** A command that succeeds on a device where the engine runs, for the runtime test; words, no shell. */

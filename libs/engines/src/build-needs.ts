@@ -1,0 +1,42 @@
+import { UserError, pick, type EngineSettings } from '@boxship/model';
+import type { BuildNeeds, YoctoRelease } from '@boxship/yocto';
+import { containerdBuild } from './containerd/build-needs.ts';
+import { dockerBuild } from './docker/build-needs.ts';
+import { k3sBuild } from './k3s/build-needs.ts';
+import { podmanBuild } from './podman/build-needs.ts';
+
+export interface BuildOptions {
+  /** `os/architecture[/variant]` of the machine. */
+  readonly platform: string;
+  readonly settings: EngineSettings;
+}
+
+/** What a Yocto build must know of an engine. */
+export interface EngineBuild {
+  readonly name: string;
+  /** Platforms for which OpenEmbedded can build it, `os/architecture[/variant]`, and why no others. */
+  readonly platforms: { readonly known: readonly string[]; readonly why: string };
+  /** Packages, distro features, configuration of this engine in that release. */
+  buildNeeds(release: YoctoRelease, settings: EngineSettings): BuildNeeds;
+}
+
+/** Every engine that a layer can be generated for. Read it through `buildNeedsOf`. */
+export const engineBuilds = {
+  docker: dockerBuild,
+  podman: podmanBuild,
+  containerd: containerdBuild,
+  k3s: k3sBuild,
+} satisfies Record<string, EngineBuild>;
+
+/** What an image needs so that the engine runs. Errors: UNKNOWN_ENGINE, ENGINE_NOT_ON_PLATFORM. */
+export function buildNeedsOf(engine: string, release: YoctoRelease, { platform, settings }: BuildOptions): BuildNeeds {
+  const build = pick<EngineBuild>('engine', engineBuilds, engine);
+  if (!build.platforms.known.includes(platform)) {
+    throw new UserError(
+      'ENGINE_NOT_ON_PLATFORM',
+      `${engine} cannot be built for ${platform}: ${build.platforms.why}`,
+      `It can be for ${build.platforms.known.join(', ')}.`,
+    );
+  }
+  return build.buildNeeds(release, settings);
+}

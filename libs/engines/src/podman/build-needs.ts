@@ -1,0 +1,55 @@
+import type { EngineSettings } from '@boxship/model';
+import type { EngineBuild } from '../build-needs.ts';
+import { tomlText } from '../toml-text.ts';
+
+export const podmanBuild: EngineBuild = {
+  name: 'podman',
+  platforms: {
+    known: ['linux/386', 'linux/amd64', 'linux/arm/v6', 'linux/arm/v7', 'linux/arm64', 'linux/arm64/v8'],
+    why: 'podman of meta-virtualization requires seccomp, which OpenEmbedded switches off there, or knows no such machine',
+  },
+  buildNeeds: (release, settings) => ({
+    packages: ['aardvark-dns', 'netavark', 'podman'],
+    recommendedPackages: ['kernel-modules'],
+    distroFeatures: ['ipv6', 'seccomp', 'virtualization'],
+    layers: ['virtualization-layer'],
+    ...(release.hasContainerProfile ? { containerProfile: 'podman' } : {}),
+    distroVariables: {},
+    // container-host-config owns containers.conf, storage.conf and registries.conf: drop-ins go beside them
+    configuration: [
+      { path: '/etc/containers/containers.conf.d/50-boxship.conf', text: containersConf(settings) },
+      { path: '/etc/containers/registries.conf.d/50-boxship.conf', text: registriesConf(settings) },
+    ].filter(({ text }) => text !== ''),
+    replacedPackages: [],
+    units: ['podman.socket'],
+    probe: ['podman', 'info'],
+  }),
+};
+
+/** containers.conf(5). */
+function containersConf({ logs, addressPools }: EngineSettings): string {
+  const pools = addressPools.map(({ base, size }) => `  {"base" = ${tomlText(base)}, "size" = ${size}},\n`).join('');
+  return [
+    '[containers]\n',
+    `log_size_max = ${logs ? logs.maxBytes * logs.maxFiles : 2 * 1024 * 1024}\n`,
+    '\n[network]\nnetwork_backend = "netavark"\n',
+    pools === '' ? '' : `default_subnet_pools = [\n${pools}]\n`,
+  ].join('');
+}
+
+/** containers-registries.conf(5), version 2. */
+function registriesConf({ insecureRegistries, mirrors }: EngineSettings): string {
+  const hosts = [...new Set([...insecureRegistries, ...Object.keys(mirrors)])].sort();
+  return hosts
+    .map((host) =>
+      [
+        `[[registry]]\nlocation = ${tomlText(host)}\n`,
+        insecureRegistries.includes(host) ? 'insecure = true\n' : '',
+        ...(mirrors[host] ?? []).map((url) => {
+          const insecure = url.startsWith('http:') ? 'insecure = true\n' : '';
+          return `\n[[registry.mirror]]\nlocation = ${tomlText(url.replace(/^https?:\/\//, ''))}\n${insecure}`;
+        }),
+      ].join(''),
+    )
+    .join('\n');
+}
