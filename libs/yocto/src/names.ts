@@ -1,6 +1,6 @@
 /** A name that bitbake takes as an override, and every package format as a package: lower case, digits, single hyphens. */
 export function isYoctoName(text: string): boolean {
-  return /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(text) && text.length <= 48 && !reservedNames.has(text);
+  return /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(text) && text.length <= 40 && !reservedNames.has(text);
 }
 
 /** Overrides that OE sets by itself (bitbake.conf OVERRIDES): a product of that name would switch on what is meant for others. */

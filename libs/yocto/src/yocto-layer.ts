@@ -46,3 +46,10 @@ export const virtualizationDepends = ['core', 'filesystems-layer', 'meta-python'
 
 /** Repository of bitbake itself: no layer, but what runs them. */
 export const bitbakeRepository = 'https://git.openembedded.org/bitbake';
+
+/** Collections of the layers that a distro comes from. A distro that is not here comes from a layer of the product file. */
+export const distroLayers: Readonly<Record<string, readonly string[]>> = {
+  nodistro: [],
+  poky: ['yocto'],
+  'poky-altcfg': ['yocto'],
+};

@@ -63,7 +63,7 @@ it('names are overrides and packages at once', () => {
     'ä',
     'docker',
     'class-target',
-    'a'.repeat(49),
+    'a'.repeat(41),
   ]) {
     expect(isYoctoName(name), name).toBe(false);
   }

@@ -67,7 +67,7 @@ export function yoctoSectionOf(yaml: YamlFile, product: string, raw: YoctoYaml, 
   }
   const name = raw.name ?? product;
   if (!isYoctoName(name)) {
-    const rule = 'lower-case letters, digits and single hyphens, a letter first, at most 48 characters';
+    const rule = 'lower-case letters, digits and single hyphens, a letter first, at most 40 characters';
     problems.push({
       code: 'BAD_LAYER_NAME',
       message: isReservedName(name)

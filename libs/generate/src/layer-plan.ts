@@ -1,0 +1,220 @@
+import {
+  findRecipe,
+  type Machine,
+  type Product,
+  type RecipeDisk,
+  type RecipeKernel,
+  type RecipeYocto,
+  type YoctoSection,
+} from '@boxship/catalog';
+import { buildNeedsOf } from '@boxship/engines';
+import { UserError, type Location, type Problem } from '@boxship/model';
+import {
+  bitbakeRepository,
+  findYoctoRelease,
+  packageVersion,
+  type BuildNeeds,
+  type YoctoRelease,
+} from '@boxship/yocto';
+import { resolveLayers, type ResolvedLayer } from './resolved-layers.ts';
+import { pinOf, type LayerPins } from './layer-pins.ts';
+
+/** One machine as a Yocto build knows it. */
+export interface PlannedMachine {
+  /** Its name in the product file. */
+  readonly name: string;
+  /** MACHINE. */
+  readonly machine: string;
+  readonly description: string;
+  readonly disk: RecipeDisk;
+  readonly table: 'gpt' | 'mbr';
+  readonly kernel: RecipeKernel;
+  /** Commit of bitbake, where it is pinned. */
+  readonly bitbakeCommit?: string;
+  readonly licences: NonNullable<RecipeYocto['licences']>;
+  /** Every layer of a build for this machine beside our two, the ones that others stand on first. */
+  readonly layers: readonly ResolvedLayer[];
+}
+
+export interface PlannedVariant {
+  readonly name: string;
+  /** The variant's part of a recipe's name: no dots and underscores. */
+  readonly recipePart: string;
+  readonly machines: readonly PlannedMachine[];
+}
+
+/** All that the files of a layer are made from: checked, every default filled in. */
+export interface LayerPlan {
+  readonly product: string;
+  readonly version: string;
+  /** The version as PV. */
+  readonly packageVersion: string;
+  readonly section: YoctoSection;
+  readonly release: YoctoRelease;
+  readonly engine: string;
+  readonly needs: BuildNeeds;
+  /** DISTRO_FEATURES of the engine, and systemd for the device socket; sorted. */
+  readonly features: readonly string[];
+  readonly machines: readonly PlannedMachine[];
+  readonly variants: readonly PlannedVariant[];
+}
+
+export interface PlanLayerOptions {
+  /** Another release than the product file names. */
+  readonly release?: string;
+  readonly pins?: LayerPins;
+}
+
+/**
+ * What the layer of a product is made from. Errors, all at once: NO_YOCTO_SECTION, UNKNOWN_RELEASE, UNKNOWN_ENGINE,
+ * ENGINE_NOT_ON_PLATFORM, MACHINE_WITHOUT_YOCTO, RELEASE_WITHOUT_MACHINE, NO_AB, SAME_RECIPE, LAYER_WITHOUT_REPOSITORY.
+ */
+export function planLayer(product: Product, options: PlanLayerOptions = {}): LayerPlan {
+  const section = product.yocto;
+  if (!section) {
+    throw new UserError(
+      'NO_YOCTO_SECTION',
+      `${product.file} does not say which Yocto layer to make`,
+      'Add: yocto: { release: wrynose, maintainer: Jane Doe <jane@acme.example> }',
+      { file: product.file },
+    );
+  }
+  const release = findYoctoRelease(options.release ?? section.release);
+  const problems: Problem[] = [];
+  const needs = collected(problems, product.machines[0]?.where, () =>
+    product.machines.map(({ platform }) => {
+      return buildNeedsOf(product.engine.name, release, { platform, settings: product.engineSettings });
+    }),
+  )?.[0];
+  const machines = product.machines.flatMap((machine) =>
+    planMachine(machine, section, release, needs, options.pins, problems),
+  );
+  const variants = product.variants.map((variant): PlannedVariant => ({
+    name: variant.name,
+    recipePart: recipePart(variant.name),
+    machines: machines.filter(({ name }) => variant.machines.includes(name)),
+  }));
+  refuseSameNames(product, variants, machines, problems);
+  if (problems.length > 0) throw new UserError(problems);
+  return {
+    product: product.name,
+    version: product.version,
+    packageVersion: packageVersion(product.version),
+    section,
+    release,
+    engine: product.engine.name,
+    needs: needs!,
+    features: [...new Set([...needs!.distroFeatures, 'systemd'])].sort(),
+    machines,
+    variants: variants.filter((variant) => variant.machines.length > 0),
+  };
+}
+
+function planMachine(
+  machine: Machine,
+  section: YoctoSection,
+  release: YoctoRelease,
+  needs: BuildNeeds | undefined,
+  pins: LayerPins | undefined,
+  problems: Problem[],
+): PlannedMachine[] {
+  const recipe = machine.recipe === undefined ? undefined : findRecipe(machine.recipe);
+  const { where } = machine;
+  if (!recipe?.yocto || !recipe.disk) {
+    problems.push({
+      code: 'MACHINE_WITHOUT_YOCTO',
+      message: `machine "${machine.name}" has no recipe that says how Yocto builds it`,
+      hint: 'Name one of the catalogue: recipe: qemux86-64. docs/recipes.md says how to add one.',
+      where,
+    });
+    return [];
+  }
+  const { yocto, disk } = recipe;
+  const kernel = yocto.kernel[release.name as keyof typeof yocto.kernel];
+  const missing = yocto.layers.find(({ branches }) => branches[release.name as keyof typeof branches] === undefined);
+  if (!kernel || missing) {
+    problems.push({
+      code: 'RELEASE_WITHOUT_MACHINE',
+      message: missing
+        ? `the layer ${missing.name} of machine "${machine.name}" has no branch for ${release.name}`
+        : `machine "${machine.name}" has no kernel for ${release.name}`,
+      hint: `It is known for ${Object.keys(yocto.kernel).join(', ')}.`,
+      where,
+    });
+    return [];
+  }
+  if (section.ab && !disk.ab.possible) {
+    problems.push({
+      code: 'NO_AB',
+      message: `machine "${machine.name}" cannot have two root file systems: ${disk.ab.why}`,
+      hint: 'Leave out yocto.ab, or the machine.',
+      where,
+    });
+  }
+  const layers = collected(problems, where, () =>
+    resolveLayers(section, release, [...(needs?.layers ?? [])], yocto.layers, pins),
+  );
+  const bitbakeCommit = pinOf(pins, release.name, bitbakeRepository, release.bitbakeBranch);
+  return [
+    {
+      name: machine.name,
+      machine: yocto.machine,
+      description: recipe.description,
+      disk,
+      table: disk.tableIn?.[release.name as keyof typeof disk.tableIn] ?? disk.table,
+      kernel,
+      ...(bitbakeCommit ? { bitbakeCommit } : {}),
+      licences: yocto.licences ?? [],
+      layers: layers ?? [],
+    },
+  ];
+}
+
+/** A recipe's name has no underscore (the version begins there), and a dot reads like a file's ending. */
+function recipePart(variant: string): string {
+  return variant.replace(/[._]+/g, '-');
+}
+
+function refuseSameNames(
+  product: Product,
+  variants: readonly PlannedVariant[],
+  machines: readonly PlannedMachine[],
+  problems: Problem[],
+): void {
+  const recipes = new Map<string, string>();
+  for (const { name, recipePart: part } of variants) {
+    const other = recipes.get(part);
+    if (other !== undefined) {
+      problems.push({
+        code: 'SAME_RECIPE',
+        message: `the variants "${other}" and "${name}" would both be the bbRecipe ${product.yocto!.name}-image-${part}`,
+        hint: 'Rename one of them: a dot and an underscore become a hyphen there.',
+        where: product.variants.find((variant) => variant.name === name)!.where,
+      });
+    }
+    recipes.set(part, name);
+  }
+  const known = new Map<string, string>();
+  for (const { name, machine } of machines) {
+    const other = known.get(machine);
+    if (other !== undefined) {
+      problems.push({
+        code: 'SAME_MACHINE',
+        message: `the machines "${other}" and "${name}" are both MACHINE ${machine}; one layer cannot tell them apart`,
+        hint: 'Keep one of them, or make a product file of its own for the other.',
+        where: product.machines.find((one) => one.name === name)!.where,
+      });
+    }
+    known.set(machine, name);
+  }
+}
+
+function collected<T>(problems: Problem[], where: Location | undefined, work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    problems.push(...error.problems.map((problem) => ({ ...(where ? { where } : {}), ...problem })));
+    return undefined;
+  }
+}

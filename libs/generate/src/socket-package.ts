@@ -1,0 +1,110 @@
+import { socketFiles } from '@boxship/device-socket';
+import { BOXSHIP_NAMESPACE, uuidFrom } from '@boxship/disk';
+import { engines, type Engine } from '@boxship/engines';
+import type { TreeEntry } from '@boxship/model';
+import { bitbakeWords } from '@boxship/yocto';
+import { devicePath } from './device-path.ts';
+import type { LayerFile, SharedValues } from './layer-files.ts';
+import type { LayerPlan, PlannedMachine } from './layer-plan.ts';
+import { renderLayerFile } from './layer-template.ts';
+
+/** The key that devices verify their store with. */
+export interface SocketKey {
+  readonly publicKeyPem: string;
+  readonly development: boolean;
+}
+
+/** Files whose values are those of a machine; they lie in `files/<MACHINE>/`, where bitbake's FILESPATH finds them. */
+const MACHINE_FILES = ['usr/lib/boxship/socket.env', 'usr/lib/boxship/socket.json'];
+const UNITS = 'usr/lib/systemd/system/';
+
+/**
+ * The package with the product's part of the device socket: the files of `socketFiles().ofProduct`, installed where they
+ * belong. Empty for an engine whose store is not known yet.
+ */
+export async function socketPackage(
+  plan: LayerPlan,
+  shared: SharedValues,
+  license: LayerFile,
+  key: SocketKey,
+): Promise<{ readonly files: readonly LayerFile[]; readonly packages: readonly string[] }> {
+  const engine = Object.hasOwn(engines, plan.engine) ? (engines as Record<string, Engine>)[plan.engine] : undefined;
+  if (!engine) return { files: [], packages: [] };
+  const name = `${shared.name}-socket`;
+  const folder = `recipes-core/${name}`;
+  const trees = plan.machines.map((machine) => ({ machine, entries: productEntries(plan, machine, engine, key) }));
+  const entries = trees[0]?.entries ?? [];
+  const regular = entries
+    .filter(({ type }) => type === 'file')
+    .map((entry) => ({ entry, source: sourceOf(entry.path) }));
+  const target = (path: string) => devicePath(`/${path}`);
+  const files = new Map<string, string>();
+  for (const { machine, entries: own } of trees) {
+    for (const entry of own) {
+      if (entry.type !== 'file') continue;
+      const place = MACHINE_FILES.includes(entry.path) ? `${machine.machine}/` : '';
+      files.set(`${folder}/files/${place}${sourceOf(entry.path)}`, await textOf(entry));
+    }
+  }
+  const folders = entries.filter(({ type }) => type === 'directory');
+  return {
+    packages: [name],
+    files: [
+      {
+        path: `${folder}/${name}.bb`,
+        text: renderLayerFile('recipes-core/[name]-socket/[name]-socket.bb', {
+          ...shared,
+          sources: regular.map(({ source }) => source),
+          files: regular.map(({ entry, source }) => ({ source, target: target(entry.path), mode: octal(entry.mode) })),
+          folders: folders.map(({ path, mode }) => ({ path: target(path), mode: octal(mode) })),
+          packaged: bitbakeWords(
+            [
+              ...new Set([
+                '${nonarch_libdir}/boxship',
+                '${systemd_system_unitdir}',
+                ...folders.map(({ path }) => target(path)),
+              ]),
+            ].sort(),
+          ),
+        }),
+      },
+      { path: `${folder}/files/LICENSE`, text: license.text },
+      ...[...files].map(([path, text]) => ({ path, text })),
+    ],
+  };
+}
+
+function productEntries(
+  plan: LayerPlan,
+  machine: PlannedMachine,
+  engine: Engine,
+  key: SocketKey,
+): readonly TreeEntry[] {
+  const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${plan.product}/${machine.name}/${role}`);
+  const { ofProduct } = socketFiles({
+    engines: [engine.socket],
+    product: plan.product,
+    machine: machine.name,
+    storeUuid: identity('store'),
+    dataUuid: identity('data'),
+    tableType: machine.table,
+    ...key,
+  });
+  return [...ofProduct.entries()];
+}
+
+/** One flat name for each file: `docker.service.d/10-boxship.conf` is `docker.service.d-10-boxship.conf`. */
+function sourceOf(path: string): string {
+  const from = path.startsWith(UNITS) ? UNITS : 'usr/lib/boxship/';
+  return path.slice(from.length).replaceAll('/', '-');
+}
+
+async function textOf({ content }: TreeEntry): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of content?.source.open() ?? []) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString();
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}
