@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { hashFile } from '@boxship/disk';
 import { baseImageFormats } from '@boxship/formats';
 import type { Cache, Progress } from '@boxship/host';
 import { UserError, digestHex, isDigest, type FileIdentity, type Location } from '@boxship/model';
-import type { BaseSource, Product } from './product.ts';
 
 /**
  * Digest and size of a file, or of the folder of a base image with all its files. The digest is remembered by path, size,
@@ -64,14 +63,4 @@ async function folderIdentity(
 function isIdentity(value: unknown): value is FileIdentity {
   const { digest, size } = (value ?? {}) as Partial<FileIdentity>;
   return typeof digest === 'string' && isDigest(digest) && typeof size === 'number';
-}
-
-/** What a person wrote for the base of a machine: the lock records it. */
-export function baseOrigin(base: BaseSource): string {
-  return 'path' in base ? base.path : base.url;
-}
-
-/** Where the base image lies on this host; one from a URL was downloaded to the cache by `lock`. */
-export function basePath(product: Product, base: BaseSource, cache: Cache): string {
-  return 'path' in base ? resolve(dirname(product.file), base.path) : cache.path('download', base.sha256);
 }

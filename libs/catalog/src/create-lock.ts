@@ -5,7 +5,6 @@ import { UserError, type LockedImage } from '@boxship/model';
 import {
   BLOB_KIND,
   fetchImage,
-  fileDownloads,
   openLocalImages,
   parseImageConfig,
   parsePlatform,
@@ -15,10 +14,11 @@ import {
   type ImageSource,
   type PinnedImage,
 } from '@boxship/oci';
-import { baseOrigin, basePath, fileIdentity } from './base-identity.ts';
+import { fileIdentity } from './base-identity.ts';
+import { baseOrigin, bringBase } from './base-source.ts';
 import { checkBase } from './check-base.ts';
 import { removeDamagedBlob } from './damaged-blob.ts';
-import { DOWNLOAD_KIND, downloadBase } from './download-base.ts';
+import { DOWNLOAD_KIND } from './download-base.ts';
 import type { Lock, LockedBase } from './lock-file.ts';
 import type { Product } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
@@ -49,13 +49,9 @@ export async function createLock(product: Product, apps: ProductApps, options: L
   for (const machine of product.machines) {
     const { where, base } = machine;
     if (!base) continue; // not built yet
-    if ('url' in base) {
-      await using own = options.downloads ? undefined : fileDownloads();
-      const downloads = options.downloads ?? own!;
-      const signal = options.signal ? { signal: options.signal } : {};
-      await downloadBase(base, { cache, progress, downloads, ...signal }, where);
-    }
-    const path = basePath(product, base, cache);
+    const earlier = options.earlier?.bases[machine.name];
+    const { earlier: _lock, ...rest } = options;
+    const path = await bringBase(product, { ...machine, base }, { ...rest, ...(earlier ? { earlier } : {}) });
     const identity = await fileIdentity(path, cache, progress, { where });
     await checkBase(path, identity, { cache, progress, where }); // and unpacked: afterwards the cache may be read-only
     bases[machine.name] = { from: baseOrigin(base), digest: identity.digest, size: identity.size };

@@ -1,4 +1,5 @@
-export { basePath, fileIdentity } from './base-identity.ts';
+export { fileIdentity } from './base-identity.ts';
+export { basePath } from './base-source.ts';
 export { removeDamagedBlob } from './damaged-blob.ts';
 export { createLock, type LockOptions } from './create-lock.ts';
 export { lockPath, readLock, writeLock, type Lock } from './lock-file.ts';

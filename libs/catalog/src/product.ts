@@ -2,7 +2,12 @@ import type { ArtifactOptions, EngineSettings, Location, RootfsSelector, StoreOp
 import type { YoctoSection } from './product-file/yocto.ts';
 
 /** Where a base image comes from, as the product file says it. */
-export type BaseSource = { readonly path: string } | { readonly url: string; readonly sha256: string };
+export type BaseSource =
+  /** A file, or a folder that holds one. */
+  | { readonly path: string }
+  | { readonly url: string; readonly sha256: string }
+  /** After `oci:`: a layout and a name in it, or a reference to a registry. */
+  | { readonly oci: string };
 
 export interface Machine {
   readonly name: string;
@@ -20,6 +25,8 @@ export interface ProductApp {
   readonly name: string;
   /** Path of the Compose file, relative to the product file. */
   readonly compose: string;
+  /** Further Compose files that change it, in order; relative to the product file. */
+  readonly overrides: readonly string[];
   /** Values for `${…}` in the Compose file; nothing comes from the environment of the build host. */
   readonly environment: Readonly<Record<string, string>>;
   readonly envFile?: string;

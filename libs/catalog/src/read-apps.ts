@@ -73,6 +73,8 @@ function readApp(product: Product, app: ProductApp, progress: Progress): App {
   const path = resolve(folder, app.compose);
   return readComposeFile({
     path,
+    overrides: app.overrides.map((file) => relative(dirname(path), resolve(folder, file))),
+    productFolder: folder,
     projectName: app.name,
     environment: app.environment,
     profiles: app.profiles,

@@ -1,5 +1,5 @@
 import { UserError, parseDigest, type Problem, type Variant, type VariantApp } from '@boxship/model';
-import { baseOrigin } from './base-identity.ts';
+import { baseOrigin } from './base-source.ts';
 import type { Lock } from './lock-file.ts';
 import type { Machine, Product } from './product.ts';
 import type { ProductApps } from './read-apps.ts';

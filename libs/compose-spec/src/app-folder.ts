@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, posix, sep } from 'node:path';
+import { dirname, isAbsolute, join, posix, relative, resolve, sep } from 'node:path';
 import type { AppFile, Location } from '@boxship/model';
 import type { Report } from './report.ts';
 
@@ -12,6 +12,8 @@ export type FolderEntry =
 
 /** The folder of a Compose file; paths are relative to it and `/`-separated. */
 export interface AppFolder {
+  /** How many folders above this one belong to the product, and may be named with `../`; none when absent. */
+  readonly levels?: number;
   /** `undefined` when nothing is there. */
   read(path: string): FolderEntry | undefined;
 }
@@ -19,9 +21,16 @@ export interface AppFolder {
 /** Bytes of one app's files together: they are held in memory, and belong into an image when they are many. */
 const MAX_APP_BYTES = 32 * 1024 * 1024;
 
-/** A folder of this machine. Links are followed as long as they stay inside; names come sorted by their bytes. */
-export function openAppFolder(root: string): AppFolder {
+/**
+ * A folder of this machine. Links are followed as long as they stay inside of `fence`, a folder above `root` or `root`
+ * itself; names come sorted by their bytes.
+ */
+export function openAppFolder(root: string, fence: string = root): AppFolder {
+  const way = relative(resolve(fence), resolve(root));
+  const inside = way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+  const outermost = inside ? fence : root;
   return {
+    levels: inside && way !== '' ? way.split(sep).length : 0,
     read(path) {
       let real: string;
       try {
@@ -29,9 +38,9 @@ export function openAppFolder(root: string): AppFolder {
       } catch {
         return undefined;
       }
-      const top = realpathSync(root);
+      const top = realpathSync(outermost);
       if (real !== top && !real.startsWith(top.endsWith(sep) ? top : top + sep)) {
-        return { kind: 'other', reason: 'is a link that leads out of the folder of the Compose file' };
+        return { kind: 'other', reason: 'is a link that leads out of the folder of the product' };
       }
       const info = statSync(real);
       if (info.isDirectory()) {
@@ -62,10 +71,18 @@ export interface AppFiles {
   list(): readonly AppFile[];
 }
 
-/** Relative to the folder of the Compose file, tidied; `undefined` when it leads out of it. */
-export function tidyRelativePath(path: string): string | undefined {
+/** Relative to the folder of the Compose file, tidied; `undefined` when it leads out of what belongs to the product. */
+export function tidyRelativePath(path: string, levels = 0): string | undefined {
   const tidy = posix.normalize(path).replace(/\/+$/, '');
-  return tidy.startsWith('/') || tidy === '..' || tidy.startsWith('../') ? undefined : tidy;
+  const up = tidy.split('/').filter((part) => part === '..').length;
+  return tidy.startsWith('/') || up > levels ? undefined : tidy;
+}
+
+/** Where the file or folder at a tidied path lies below the app's folder: `files/…`, and `above-1/…` for `../…`. */
+export function shippedPath(tidy: string): string {
+  const parts = tidy === '.' ? [] : tidy.split('/');
+  const up = parts.filter((part) => part === '..').length;
+  return [up === 0 ? 'files' : `above-${up}`, ...parts.slice(up)].join('/');
 }
 
 /** Files of the app lie in `files/` of the app's folder on the device, in the shape they have beside the Compose file. */
@@ -86,9 +103,9 @@ export function collectAppFiles(folder: AppFolder, deviceFolder: string, report:
     files.set(path, { path, mode, bytes });
   };
   const look = (path: string, where: Location, what: string, required: boolean) => {
-    const tidy = tidyRelativePath(path);
+    const tidy = tidyRelativePath(path, folder.levels);
     if (tidy === undefined) {
-      report.error('PATH_OUTSIDE', where, `the ${what} "${path}" is outside the folder of the Compose file`, 'Move it beside the Compose file.'); // prettier-ignore
+      report.error('PATH_OUTSIDE', where, `the ${what} "${path}" is outside the folder of the product`, 'Move it beside the Compose file.'); // prettier-ignore
       return undefined;
     }
     const entry = folder.read(tidy);
@@ -111,7 +128,7 @@ export function collectAppFiles(folder: AppFolder, deviceFolder: string, report:
     }
     if (entry.kind === 'file') {
       // the umask of whoever checked out the app must not show
-      add(`files/${path}`, entry.bytes, mode ?? (entry.executable ? 0o755 : 0o644), where);
+      add(shippedPath(path), entry.bytes, mode ?? (entry.executable ? 0o755 : 0o644), where);
       return 1;
     }
     let count = 0;
@@ -142,7 +159,7 @@ export function collectAppFiles(folder: AppFolder, deviceFolder: string, report:
         report.error('FILE_UNUSABLE', where, `the ${what} "${path}" is an empty directory`, 'Put files into it, or use a named volume for data.'); // prettier-ignore
         return undefined;
       }
-      return posix.join(deviceFolder, 'files', found.tidy);
+      return posix.join(deviceFolder, shippedPath(found.tidy));
     },
     shipBytes(path, bytes, mode, where) {
       add(path, bytes, mode, where);

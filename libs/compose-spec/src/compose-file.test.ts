@@ -45,12 +45,16 @@ describe('a mistake is told with its place', () => {
   it.each([
     ['unknown key', keys('imagee: y'), '4:5 UNKNOWN_KEY'],
     ['unknown top-level key', 'service:\n  a: {image: x}\n', '1:1 UNKNOWN_KEY'],
-    ['unsupported key: extends', keys('extends: {service: b}'), '4:5 UNSUPPORTED_KEY'],
+    ['extends of nothing', keys('extends: {service: b}'), '4:24 UNDEFINED_SERVICE'],
+    ['extends without a service', keys('extends: {file: x.yaml}'), '4:5 BAD_VALUE'],
+    ['extends of a file that is not there', keys('extends: {file: x.yaml, service: b}'), '4:21 FILE_MISSING'],
+    ['extends itself', keys('extends: {service: a}'), '4:5 EXTENDS_CYCLE'],
     ['unsupported key: links', keys('links: [b]'), '4:5 UNSUPPORTED_KEY'],
     ['unsupported key: volumes_from', keys('volumes_from: [b]'), '4:5 UNSUPPORTED_KEY'],
     ['unsupported key: develop', keys('develop: {watch: []}'), '4:5 UNSUPPORTED_KEY'],
     ['unsupported key: credential_spec', keys('credential_spec: {file: x}'), '4:5 UNSUPPORTED_KEY'],
-    ['unsupported key: include', 'include: [x.yaml]\nservices: {a: {image: x}}', '1:1 UNSUPPORTED_KEY'],
+    ['include of a file that is not there', 'include: [x.yaml]\nservices: {a: {image: x}}', '1:11 FILE_MISSING'],
+    ['unknown tag', keys('user: !deny x'), '4:17 BAD_YAML'],
     ['scale', keys('scale: 2'), '4:5 UNSUPPORTED_VALUE'],
     ['replicas', keys('deploy: {replicas: 3}'), '4:24 UNSUPPORTED_VALUE'],
     ['placement', keys('deploy: {placement: {}}'), '4:14 UNSUPPORTED_KEY'],
@@ -66,7 +70,6 @@ describe('a mistake is told with its place', () => {
     ['null service', 'services:\n  a:\n', '2:3 WRONG_TYPE'],
     ['duplicate service', 'services:\n  a: {image: x}\n  a: {image: y}\n', '3:3 DUPLICATE_KEY'],
     ['duplicate key', keys('user: "1"\nuser: "2"'), '5:5 DUPLICATE_KEY'],
-    ['two documents', 'services: {a: {image: x}}\n---\nservices: {}\n', '2:1 SEVERAL_DOCUMENTS'],
     ['bad YAML', 'services:\n  a: {image: x\n', '3:1 BAD_YAML'],
     ['unknown alias', 'services:\n  a: *nope\n', '2:6 BAD_YAML'],
     ['merge of a scalar', keys('<<: 1'), '4:9 BAD_MERGE'],
@@ -79,6 +82,7 @@ describe('a mistake is told with its place', () => {
     ['bind mount outside', keys('volumes: ["../x:/x"]'), '4:15 PATH_OUTSIDE'],
     ['sneaky bind mount outside', keys('volumes: ["./a/../../x:/x"]'), '4:15 PATH_OUTSIDE'],
     ['home directory', keys('volumes: ["~/x:/x"]'), '4:15 BAD_VOLUME'],
+    ['volume of one letter', `${keys('volumes: ["v:/v"]')}volumes: {v: {}}`, '4:15 BAD_VOLUME'],
     ['relative target', keys('volumes: ["/x:x"]'), '4:15 BAD_VOLUME'],
     ['mount over the root', keys('volumes: ["/x:/"]'), '4:15 BAD_VOLUME'],
     ['volume option', keys('volumes: ["/x:/y:rx"]'), '4:15 BAD_VOLUME'],
@@ -125,7 +129,7 @@ describe('a mistake is told with its place', () => {
     ['limits that differ', keys('mem_limit: 1g\ndeploy: {resources: {limits: {memory: 2g}}}'), '5:5 CONFLICT'],
     ['bad container name', keys('container_name: "a b"'), '4:21 BAD_NAME'],
     ['bad service name', 'services: {"a/b": {image: x}}', '1:12 BAD_NAME'],
-    ['volume driver', `${keys('volumes: ["v:/v"]')}volumes: {v: {driver: nfs}}`, '5:23 UNSUPPORTED_VALUE'],
+    ['volume driver', `${keys('volumes: ["vol:/v"]')}volumes: {vol: {driver: nfs}}`, '5:25 UNSUPPORTED_VALUE'],
     ['external config', `${keys('user: "1"')}configs: {c: {external: true}}`, '5:11 UNSUPPORTED_VALUE'],
     ['config of two sources', `${keys('user: "1"')}configs: {c: {file: ./a, content: b}}`, '5:11 BAD_CONFIG'],
     ['NUL character', keys('user: "a\\0b"'), '4:11 BAD_TEXT'],
@@ -278,7 +282,7 @@ describe('an app', () => {
   });
 
   it('keeps inactive services out, and what only they use', () => {
-    const text = 'services:\n  a: {image: x}\n  b: {image: "y:${NO}", profiles: [p], volumes: ["v:/v"], networks: [n]}\nnetworks: {n: {}}\nvolumes: {v: {}}\n'; // prettier-ignore
+    const text = 'services:\n  a: {image: x}\n  b: {image: "y:${NO}", profiles: [p], volumes: ["vol:/v"], networks: [n]}\nnetworks: {n: {}}\nvolumes: {vol: {}}\n'; // prettier-ignore
     const app = read(text);
     expect([app.services.length, app.volumes, app.networks.map(({ name }) => name)]).toEqual([1, [], ['app_default']]);
     expect(told(text, { profiles: ['p'] })).toEqual(['3:14 UNSET_VARIABLE']);

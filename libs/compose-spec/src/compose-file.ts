@@ -1,27 +1,31 @@
-import { readFileSync } from 'node:fs';
-import { basename, dirname, posix } from 'node:path';
+import { basename, dirname, join, posix } from 'node:path';
 import { UserError, type App, type Problem } from '@boxship/model';
 import { collectAppFiles, openAppFolder, type AppFolder } from './app-folder.ts';
 import { readConfigFiles } from './config-files.ts';
 import { checkClashes, checkCycles } from './dependencies.ts';
 import { writeDeviceComposeFile } from './device-compose-file.ts';
 import { readEnvFile } from './env-file.ts';
-import { interpolateValue, type Lookup } from './interpolation.ts';
+import { reportUnset, type Lookup } from './interpolation.ts';
+import { loadModel } from './load-model.ts';
 import { collectReport, type CollectedReport, type Report } from './report.ts';
 import { readNetworks, readVolumes } from './resources.ts';
 import { readKnownKeys, readMap, readText, readTexts } from './scalar.ts';
 import { readService } from './service.ts';
-import { readYaml, type MapEntry, type MapValue, type Value } from './yaml-value.ts';
+import type { MapEntry, Value } from './yaml-value.ts';
 
 export interface ComposeFileInput {
   /** Path of the Compose file, as errors shall name it. */
   readonly path: string;
+  /** Further Compose files that change it, in order (`-f` of Docker Compose), relative to its folder. */
+  readonly overrides?: readonly string[];
   /** Name of the app: lower-case letters, digits, `-` and `_`. */
   readonly projectName: string;
   /** Bytes of the file; read from `path` when absent. */
   readonly bytes?: Uint8Array;
   /** What stands beside the file; the folder of `path` when absent. */
   readonly folder?: AppFolder;
+  /** Folder of the product, a parent of that of `path`: what stands in it may be named with `../`. */
+  readonly productFolder?: string;
   /** Variables of the product file; they win over the `.env` file. */
   readonly environment?: Readonly<Record<string, string>>;
   /** In place of `.env`, relative to the folder; must exist when given. */
@@ -37,7 +41,6 @@ export interface ComposeFileInput {
 const PROJECT_NAME = /^[a-z0-9][a-z0-9_-]*$/;
 const TOP_LEVEL = ['version', 'name', 'services', 'networks', 'volumes', 'configs', 'secrets'];
 const NO_TOP_LEVEL = {
-  include: 'Put the services into one file, or make them an app of their own.',
   models: 'Run the model in a container.',
 };
 
@@ -74,17 +77,26 @@ function withoutConsequences(problems: readonly Problem[]): Problem[] {
 
 function read(input: ComposeFileInput, report: CollectedReport): App | undefined {
   const { path, projectName } = input;
-  const folder = input.folder ?? openAppFolder(dirname(path));
+  const folder = input.folder ?? openAppFolder(dirname(path), input.productFolder);
   const deviceFolder = input.deviceFolder ?? `/run/boxship/store/apps/${projectName}`;
-  const root = readYaml(path, input.bytes ?? readBytes(path), report);
-  if (!root) return undefined;
   const files = collectAppFiles(folder, deviceFolder, report);
   const lookup = readVariables(input, folder, report);
+  const main = basename(path);
+  const root = loadModel({
+    files: [main, ...(input.overrides ?? []).map((file) => posix.normalize(file))],
+    ...(input.bytes ? { bytes: new Map([[main, input.bytes]]) } : {}),
+    folder,
+    lookup,
+    shown: (file) => (file === main ? path : join(dirname(path), file)),
+    report,
+  });
+  if (!root) return undefined;
 
   const top = readKnownKeys(root, 'a Compose file', TOP_LEVEL, report, NO_TOP_LEVEL);
   const section = (name: string): Value | undefined => {
     const value = top.get(name)?.value;
-    return value && interpolateValue(value, lookup, report);
+    if (value) reportUnset(value, report);
+    return value;
   };
   const version = top.get('version');
   if (version) report.note('IGNORED', version.where, '"version" is obsolete and ignored', 'Remove it.');
@@ -93,7 +105,7 @@ function read(input: ComposeFileInput, report: CollectedReport): App | undefined
     report.note('IGNORED', top.get('name')!.where, `the name "${name}" is not used: the app is "${projectName}"`, `Name the app "${name}" in the product file, or remove the key.`); // prettier-ignore
   }
 
-  const { active, inactive } = pickServices(top.get('services')?.value, input.profiles ?? [], lookup, report);
+  const { active, inactive } = pickServices(top.get('services')?.value, input.profiles ?? [], report);
   if (active.size === 0 && root.kind === 'map') {
     const hint = inactive.size > 0 ? 'Activate a profile.' : 'Add "services:" and at least one service.';
     report.error('NO_SERVICES', top.get('services')?.where ?? root.where, 'the file has no active service', hint);
@@ -149,17 +161,6 @@ function read(input: ComposeFileInput, report: CollectedReport): App | undefined
   return { ...app, composeFile: 'compose.yaml', composeBytes };
 }
 
-function readBytes(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (!['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES'].includes(code)) throw error;
-    const reason = code === 'EISDIR' ? 'is a directory' : code === 'EACCES' ? 'may not be read' : 'does not exist';
-    throw new UserError('FILE_MISSING', `the Compose file ${path} ${reason}`, 'Correct "compose:" in the product file.', { file: path }); // prettier-ignore
-  }
-}
-
 /** The product file's variables, then those of `.env`, and the project's own name, which Compose defines too. */
 function readVariables(input: ComposeFileInput, folder: AppFolder, report: Report): Lookup {
   const given = new Map(Object.entries(input.environment ?? {}));
@@ -177,11 +178,10 @@ function readVariables(input: ComposeFileInput, folder: AppFolder, report: Repor
   return lookup;
 }
 
-/** Services by name, interpolated when they are active: no profile of their own, or one of those given. */
+/** Services by name; active ones have no profile of their own, or one of those given. */
 function pickServices(
   value: Value | undefined,
   profiles: readonly string[],
-  lookup: Lookup,
   report: Report,
 ): { readonly active: ReadonlyMap<string, MapEntry>; readonly inactive: ReadonlySet<string> } {
   const active = new Map<string, MapEntry>();
@@ -197,9 +197,10 @@ function pickServices(
       continue;
     }
     const own = entry.value.entries.get('profiles');
-    const wanted = own ? readTexts(interpolateValue(own.value, lookup, report), report).map(({ text }) => text) : [];
+    const wanted = own ? readTexts(own.value, report).map(({ text }) => text) : [];
     if (wanted.length === 0 || profiles.includes('*') || wanted.some((profile) => profiles.includes(profile))) {
-      active.set(name, { ...entry, value: interpolateValue(entry.value, lookup, report) as MapValue });
+      reportUnset(entry.value, report);
+      active.set(name, entry);
     } else inactive.add(name);
   }
   return { active, inactive };

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { stringify } from 'yaml';
 import type { App } from '@boxship/model';
 import type { ConfigFile, ConfigKind } from './config-files.ts';
+import { shippedPath } from './app-folder.ts';
 import { isRelativeSource, splitVolume } from './mounts.ts';
 import type { MapEntry, MapValue, Value } from './yaml-value.ts';
 
@@ -51,7 +52,8 @@ export interface DeviceComposeInput {
  */
 export function writeDeviceComposeFile(input: DeviceComposeInput): Uint8Array {
   const { app, deviceFolder } = input;
-  const onDevice = (source: string) => escape(posix.join(deviceFolder, 'files', source));
+  const onDevice = (source: string) =>
+    escape(posix.join(deviceFolder, shippedPath(posix.normalize(source).replace(/\/+$/, ''))));
   const volume = (item: Plain): Plain => {
     if (typeof item === 'string') {
       const { source, target, options } = splitVolume(item);

@@ -103,7 +103,10 @@ export function interpolate(
   return { text: run(false, true), problems };
 }
 
-/** A value with all of its strings interpolated; keys are left as they are, as Compose does. */
+/**
+ * A value with all of its strings interpolated; keys are left as they are, as Compose does. A variable that is not set is
+ * told by `reportUnset`, for values that are used; whatever else is wrong is told at once.
+ */
 export function interpolateValue(value: Value, lookup: Lookup, report: Report): Value {
   const done = new Map<Value, Value>();
   const visit = (source: Value): Value => {
@@ -123,8 +126,24 @@ export function interpolateValue(value: Value, lookup: Lookup, report: Report): 
     }
     if (typeof source.value !== 'string' || !source.value.includes('$')) return source;
     const { text, problems } = interpolate(source.value, lookup);
-    for (const { code, message, hint } of problems) report.error(code, source.where, message, hint);
-    return { ...source, value: text, text, plain: false };
+    const unset = problems.filter(({ code }) => code === 'UNSET_VARIABLE');
+    for (const { code, message, hint } of problems) {
+      if (code !== 'UNSET_VARIABLE') report.error(code, source.where, message, hint);
+    }
+    return { ...source, value: text, text, plain: false, ...(unset.length > 0 ? { unset } : {}) };
   };
   return visit(value);
+}
+
+/** Tells of the variables that are not set in a value that counts. */
+export function reportUnset(value: Value, report: Report): void {
+  const seen = new Set<Value>();
+  const visit = (source: Value): void => {
+    if (seen.has(source)) return;
+    seen.add(source);
+    if (source.kind === 'list') source.items.forEach(visit);
+    else if (source.kind === 'map') for (const entry of source.entries.values()) visit(entry.value);
+    else for (const { code, message, hint } of source.unset ?? []) report.error(code, source.where, message, hint);
+  };
+  visit(value);
 }

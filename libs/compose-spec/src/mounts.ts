@@ -121,6 +121,10 @@ function readShortForm(item: Value, files: AppFiles, volumeName: VolumeName, rep
   }
   if (target === undefined) return undefined;
   if (source === undefined) return { type: 'volume', source: '', target, readOnly: false };
+  if (/^[a-zA-Z]$/.test(source)) {
+    report.error('BAD_VOLUME', item.where, `to Docker Compose, "${source}:" is a drive of Windows`, 'Give the volume a name of two letters or more, or use the long form.'); // prettier-ignore
+    return undefined;
+  }
   if (source.startsWith('/') || isRelativeSource(source) || source.startsWith('~')) {
     return bindMount(source, target, { readOnly, ...(propagation ? { propagation } : {}) }, item.where, files, report);
   }

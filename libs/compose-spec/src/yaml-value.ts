@@ -10,10 +10,14 @@ import {
   type Node,
 } from 'yaml';
 import { UserError, type Location } from '@boxship/model';
+import type { InterpolationProblem } from './interpolation.ts';
 import type { Report } from './report.ts';
 
 /** A YAML value that knows its place. Aliases and merge keys (`<<`) are resolved; what an anchor holds is shared. */
 export type Value = ScalarValue | ListValue | MapValue;
+
+/** What an override file does to the value below it, in place of merging: take it out, or take its place (13-merge.md). */
+export type MergeTag = 'reset' | 'override';
 
 export interface ScalarValue {
   readonly kind: 'scalar';
@@ -23,18 +27,23 @@ export interface ScalarValue {
   /** Without quotes, so that its looks decide its type. */
   readonly plain: boolean;
   readonly where: Location;
+  readonly tag?: MergeTag;
+  /** Variables in it that are not set: told when the value turns out to be used. */
+  readonly unset?: readonly InterpolationProblem[];
 }
 
 export interface ListValue {
   readonly kind: 'list';
   readonly items: readonly Value[];
   readonly where: Location;
+  readonly tag?: MergeTag;
 }
 
 export interface MapValue {
   readonly kind: 'map';
   readonly entries: ReadonlyMap<string, MapEntry>;
   readonly where: Location;
+  readonly tag?: MergeTag;
 }
 
 export interface MapEntry {
@@ -72,8 +81,13 @@ export function decodeUtf8(file: string, bytes: Uint8Array): string {
   }
 }
 
-/** The one document of a YAML file; `undefined` when its syntax is so wrong that nothing can be read. */
-export function readYaml(file: string, bytes: Uint8Array, report: Report): Value | undefined {
+const TAGS: Readonly<Record<string, MergeTag>> = { '!reset': 'reset', '!override': 'override' };
+
+/**
+ * The documents of a YAML file: Compose merges the later ones over the earlier. Empty when the syntax is so wrong that
+ * nothing can be read, which is told.
+ */
+export function readYaml(file: string, bytes: Uint8Array, report: Report): readonly Value[] {
   const text = decodeUtf8(file, bytes);
   const lines = new LineCounter();
   const place = (offset: number): Location => {
@@ -87,7 +101,7 @@ export function readYaml(file: string, bytes: Uint8Array, report: Report): Value
   } catch (error) {
     if (!(error instanceof RangeError)) throw error; // the parser is recursive
     report.error('BAD_YAML', { file }, 'the file nests too deeply', 'Write it flatter.');
-    return undefined;
+    return [];
   }
   for (const document of documents) {
     for (const { code, message, pos } of document.errors) {
@@ -98,22 +112,13 @@ export function readYaml(file: string, bytes: Uint8Array, report: Report): Value
       }
     }
   }
-  const [document, second] = documents;
-  if (second) {
-    const offset = second.range?.[0] ?? 0;
-    report.error(
-      'SEVERAL_DOCUMENTS',
-      place(offset),
-      'the file holds several YAML documents',
-      'Write one file per app.',
-    );
-  }
-  if (second || document?.errors.length) return undefined;
-  if (!document?.contents) {
+  if (documents.some((document) => document.errors.length > 0)) return [];
+  const written = documents.filter((document) => document.contents);
+  if (written.length === 0) {
     report.error('EMPTY_FILE', { file, line: 1, column: 1 }, 'the file is empty', 'Write "services:" and at least one service.'); // prettier-ignore
-    return undefined;
   }
-  return convert(document, place, report);
+  const values = written.map((document) => convert(document, place, report));
+  return values.includes(undefined) ? [] : (values as Value[]);
 }
 
 function convert(document: Document.Parsed, place: (offset: number) => Location, report: Report): Value | undefined {
@@ -147,7 +152,8 @@ function convert(document: Document.Parsed, place: (offset: number) => Location,
     const known = done.get(node);
     if (known) return known;
     open.add(node);
-    const result = visitNode(node, where);
+    const plainResult = visitNode(node, where);
+    const result = { ...plainResult, value: tagged(node, plainResult.value) };
     open.delete(node);
     done.set(node, result);
     if (result.size > MAX_VALUES && !unusable) {
@@ -155,6 +161,14 @@ function convert(document: Document.Parsed, place: (offset: number) => Location,
       report.error('TOO_MANY_VALUES', where, `aliases make more than ${MAX_VALUES} values of this file`, 'Use fewer aliases of aliases.'); // prettier-ignore
     }
     return result;
+  };
+
+  const tagged = (node: Node, value: Value): Value => {
+    const { tag } = node as { tag?: string };
+    if (tag === undefined || tag.startsWith('tag:yaml.org,2002:')) return value;
+    if (Object.hasOwn(TAGS, tag)) return { ...value, tag: TAGS[tag]! };
+    report.error('BAD_YAML', value.where, `there is no tag "${tag}" in a Compose file`, 'Known: !reset and !override; quote a value that begins with "!".'); // prettier-ignore
+    return value;
   };
 
   const visitNode = (node: Node, where: Location): { value: Value; size: number } => {

@@ -25,7 +25,8 @@ export async function openBase(open: OpenProduct, machine: Machine, variant: Var
       machine.where,
     );
   }
-  const path = basePath(product, machine.base, cache);
+  const { where } = machine;
+  const path = await basePath(product, { base: machine.base, where }, cache, variant.base);
   const identity = await fileIdentity(path, cache, progress, { where: machine.where });
   if (identity.digest !== variant.base.digest) {
     throw new UserError(

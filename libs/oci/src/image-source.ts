@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { UserError, type Descriptor, type Digest } from '@boxship/model';
-import type { Index, Manifest } from './manifest.ts';
+import type { Index, Manifest, ManifestKind } from './manifest.ts';
 import type { Reference } from './reference.ts';
 
 /**
@@ -12,8 +12,9 @@ export interface ImageSource extends AsyncDisposable {
   readonly name: string;
   /** How many blobs may be read at once with profit. */
   readonly parallel: number;
-  /** The manifest or index that `reference` names; by its digest when it has one. Digest and size are verified. */
-  find(reference: Reference, signal?: AbortSignal): Promise<FoundManifest>;
+  /** The manifest or index that `reference` names; by its digest when it has one. Digest and size are verified. `as`: `image`
+   *  by default. */
+  find(reference: Reference, signal?: AbortSignal, as?: ManifestKind): Promise<FoundManifest>;
   /** The bytes of a blob from `options.offset` on. The reader checks digest and size; the stream may be too long. */
   openBlob(reference: Reference, blob: Descriptor, options: OpenBlobOptions): AsyncIterable<Uint8Array>;
   /** Path of a file that is exactly this blob, if there is one, so that it can be cloned instead of copied. */

@@ -1,8 +1,9 @@
+export { fetchArtifact, type FetchedArtifact, type FetchArtifactOptions } from './fetch-artifact.ts';
 export { blobPath, BLOB_KIND, fetchBlob, hasBlob, type FetchBlobOptions } from './blob-cache.ts';
 export { fetchImage, type FetchedImage, type FetchedLayer, type FetchImageOptions } from './fetch-image.ts';
 export { parseImageConfig, type ImageConfig } from './image-config.ts';
 export type { FoundManifest, ImageSource, ManifestOrigin, OpenBlobOptions } from './image-source.ts';
-export { parseManifest, type Index, type IndexEntry, type Manifest } from './manifest.ts';
+export { parseManifest, type Index, type IndexEntry, type Manifest, type ManifestKind } from './manifest.ts';
 export { isIndexType, isManifestType, layerCompression, mediaTypes, type LayerCompression } from './media-type.ts';
 export { writeOciLayout, type ImageToWrite, type LayerToWrite, type WrittenImage } from './oci-layout-writer.ts';
 export { openLocalImages, parseLocalImages, type LocalImages, type OpenImagesOptions } from './open-image-source.ts';

@@ -32,12 +32,15 @@ export interface Manifest {
   readonly layers: readonly Descriptor[];
 }
 
+/** What a manifest is read as: a container image, or an artifact, whose configuration and layers may be of any type. */
+export type ManifestKind = 'image' | 'artifact';
+
 /**
  * The index or image manifest that `bytes` are, every field checked that we rely on. What it is, its own bytes say, never
  * the one who served them, so that it is the same from a registry and from the cache: without a `mediaType` of its own
  * it is OCI's (docker's always have one). `subject` names it in messages. Errors: BAD_MANIFEST.
  */
-export function parseManifest(bytes: Uint8Array, subject: string): Index | Manifest {
+export function parseManifest(bytes: Uint8Array, subject: string, as: ManifestKind = 'image'): Index | Manifest {
   const door: DocumentDoor = { subject, code: 'BAD_MANIFEST' };
   if (bytes.length > MANIFEST_SIZE_MAX) {
     throw documentError(door, `it has ${bytes.length} bytes, ${MANIFEST_SIZE_MAX} are allowed`);
@@ -68,7 +71,7 @@ export function parseManifest(bytes: Uint8Array, subject: string): Index | Manif
     );
   }
   const type = own ?? (isIndex ? mediaTypes.ociIndex : mediaTypes.ociManifest);
-  return isIndex ? readIndex(object, type, door) : readManifest(object, type, door);
+  return isIndex ? readIndex(object, type, door) : readManifest(object, type, door, as);
 }
 
 function readIndex(object: JsonObject, mediaType: string, door: DocumentDoor): Index {
@@ -100,10 +103,10 @@ function readPlatform(value: unknown, where: string, door: DocumentDoor): Platfo
   };
 }
 
-function readManifest(object: JsonObject, mediaType: string, door: DocumentDoor): Manifest {
+function readManifest(object: JsonObject, mediaType: string, door: DocumentDoor, as: ManifestKind): Manifest {
   if (!('config' in object)) throw documentError(door, 'it has no "config"');
   const config = parseDescriptor(object['config'], 'config', door);
-  if (!isConfigType(config.mediaType)) {
+  if (as === 'image' && !isConfigType(config.mediaType)) {
     throw documentError(
       door,
       `its configuration is of type "${config.mediaType}", so it is not a container image`,
@@ -114,6 +117,7 @@ function readManifest(object: JsonObject, mediaType: string, door: DocumentDoor)
   if (!Array.isArray(list)) throw documentError(door, '"layers" is not a list');
   const layers = list.map((value: unknown, position) => {
     const layer = parseDescriptor(value, `layers[${position}]`, door);
+    if (as === 'artifact') return layer;
     if (isForeignLayer(layer.mediaType)) {
       throw documentError(
         door,

@@ -2,9 +2,9 @@ import { digestHex, formatPlatform, UserError, type Descriptor, type Digest } fr
 import { parseJsonObject } from './json-document.ts';
 import { readWhole, type FileSet } from './file-set.ts';
 import { digestMismatch, sha256Digest, sizeMismatch, type FoundManifest, type ImageSource } from './image-source.ts'; // prettier-ignore
-import { MANIFEST_SIZE_MAX, parseManifest, type Index, type IndexEntry } from './manifest.ts';
+import { MANIFEST_SIZE_MAX, parseManifest, type Index, type IndexEntry, type ManifestKind } from './manifest.ts';
 import { mediaTypes } from './media-type.ts';
-import { isImageEntry } from './platform-matching.ts';
+import { isArtifactEntry, isImageEntry } from './platform-matching.ts';
 import { familiarName, formatReference, parseReference, type Reference } from './reference.ts';
 
 /** image-spec annotations.md; skopeo, podman and crane write a tag or a whole reference here. */
@@ -23,11 +23,11 @@ export async function ociLayoutSource(files: FileSet, wanted?: string): Promise<
   return {
     name: files.name,
     parallel: 2,
-    find: async (reference) => {
-      if (reference.digest !== undefined) return await readByDigest(files, reference.digest);
-      const entries = pickEntries(index, wanted, reference, files.name);
+    find: async (reference, _signal, as = 'image') => {
+      if (reference.digest !== undefined) return await readByDigest(files, as, reference.digest);
+      const entries = pickEntries(index, wanted, reference, files.name, as);
       const [first] = entries;
-      if (entries.length === 1 && first) return await readByDigest(files, first.digest, first.size);
+      if (entries.length === 1 && first) return await readByDigest(files, as, first.digest, first.size);
       const document: Index = { ...index, manifests: entries };
       return { bytes: new Uint8Array(), document, origin: 'source' };
     },
@@ -69,8 +69,14 @@ async function readIndex(files: FileSet): Promise<Index> {
 }
 
 /** Entries of index.json for one image: one, or several that share a name and differ in their platforms. */
-function pickEntries(index: Index, wanted: string | undefined, reference: Reference, source: string): IndexEntry[] {
-  const images = index.manifests.filter(isImageEntry);
+function pickEntries(
+  index: Index,
+  wanted: string | undefined,
+  reference: Reference,
+  source: string,
+  as: ManifestKind,
+): IndexEntry[] {
+  const images = index.manifests.filter(as === 'image' ? isImageEntry : isArtifactEntry);
   const asked = wanted ?? formatReference(reference);
   const named = images.filter((entry) => names(entry).some((name) => isSameName(name, asked)));
   // a tag alone (skopeo, buildx) names the image when nothing better does
@@ -81,7 +87,7 @@ function pickEntries(index: Index, wanted: string | undefined, reference: Refere
   const listed = [...new Set(images.map((entry) => names(entry)[0] ?? `${entry.digest} (no name)`))].sort();
   throw new UserError(
     'IMAGE_NOT_FOUND',
-    `${source} has ${images.length === 0 ? 'no image' : `no single image "${wanted ?? familiarName(reference)}"`}; it holds ${listed.join(', ') || 'nothing'}`,
+    `${source} has ${images.length === 0 ? `no ${as}` : `no single ${as} "${wanted ?? familiarName(reference)}"`}; it holds ${listed.join(', ') || 'nothing'}`,
     listed.length > 0 ? 'Add the name to the end of "from", as in oci:DIR:name.' : undefined,
   );
 }
@@ -120,13 +126,13 @@ async function findBlob(files: FileSet, digest: Digest) {
   );
 }
 
-async function readByDigest(files: FileSet, digest: Digest, size?: number): Promise<FoundManifest> {
+async function readByDigest(files: FileSet, as: ManifestKind, digest: Digest, size?: number): Promise<FoundManifest> {
   const subject = `manifest ${digest}`;
   const bytes = await readWhole(await findBlob(files, digest), MANIFEST_SIZE_MAX, `${subject} of ${files.name}`);
   if (size !== undefined && bytes.length !== size) throw sizeMismatch(subject, size, String(bytes.length), files.name);
   const actual = sha256Digest(bytes);
   if (actual !== digest) throw digestMismatch(subject, digest, actual, files.name);
-  const document = parseManifest(bytes, `${subject} of ${files.name}`);
+  const document = parseManifest(bytes, `${subject} of ${files.name}`, as);
   const descriptor: Descriptor = { mediaType: document.mediaType, digest, size: bytes.length };
   return { descriptor, bytes, document, origin: 'source' };
 }

@@ -92,6 +92,12 @@ export function isImageEntry(entry: IndexEntry): boolean {
   );
 }
 
+/** True for entries that can be asked for as an artifact: all but what accompanies another one. */
+export function isArtifactEntry(entry: IndexEntry): boolean {
+  const { artifactType: _any, platform: _none, ...rest } = entry;
+  return isImageEntry(rest);
+}
+
 /**
  * The entry of an index that runs best on `platform`; of equals the first. An entry that names no platform is taken when
  * it is the only image (its configuration decides later).

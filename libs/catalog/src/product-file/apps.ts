@@ -5,11 +5,16 @@ import type { ProductYaml } from './product-yaml.ts';
 export function appsOf(yaml: YamlFile, raw: ProductYaml): ProductApp[] {
   return Object.entries(raw.apps).map(([name, app]) => ({
     name,
-    compose: app.compose,
+    ...composeFiles(app.compose),
     environment: Object.fromEntries(Object.entries(app.environment ?? {}).map(([key, value]) => [key, String(value)])),
     ...(app.envFile === undefined ? {} : { envFile: app.envFile }),
     profiles: app.profiles ?? [],
     console: app.console ?? false,
     where: yaml.locate(['apps', name], true),
   }));
+}
+
+function composeFiles(compose: string | string[]): Pick<ProductApp, 'compose' | 'overrides'> {
+  const [first, ...overrides] = typeof compose === 'string' ? [compose] : compose;
+  return { compose: first!, overrides };
 }

@@ -1,5 +1,5 @@
 import type { Problem } from '@boxship/model';
-import type { Machine } from '../product.ts';
+import type { BaseSource, Machine } from '../product.ts';
 import { findRecipe, recipeNames } from '../recipe.ts';
 import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
@@ -41,7 +41,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
     return [
       {
         name,
-        ...(base === undefined ? {} : { base: typeof base === 'string' ? { path: base } : base }),
+        ...(base === undefined ? {} : { base: typeof base === 'string' ? baseSource(base) : base }),
         platform,
         ...(selector ? { rootfs: selector } : {}),
         ...(recipe ? { recipe: written.recipe ?? name } : {}),
@@ -49,4 +49,8 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
       },
     ];
   });
+}
+
+function baseSource(text: string): BaseSource {
+  return text.startsWith('oci:') ? { oci: text.slice('oci:'.length) } : { path: text };
 }

@@ -30,7 +30,7 @@ export interface MachineYaml {
 }
 
 export interface AppYaml {
-  compose: string;
+  compose: string | string[];
   environment?: Record<string, string | number | boolean>;
   envFile?: string;
   profiles?: string[];

@@ -1,6 +1,6 @@
 import { isDigest, UserError, type Descriptor, type Digest } from '@boxship/model';
 import { sha256Digest, sizeMismatch, digestMismatch, type FoundManifest, type ImageSource } from '../image-source.ts';
-import { MANIFEST_SIZE_MAX, parseManifest } from '../manifest.ts';
+import { MANIFEST_SIZE_MAX, parseManifest, type ManifestKind } from '../manifest.ts';
 import { mediaTypes } from '../media-type.ts';
 import { formatReference, familiarName, type Reference } from '../reference.ts';
 import { endpointsOf, type Endpoint } from './endpoint.ts';
@@ -48,8 +48,10 @@ export function registrySource(options: RegistryOptions = {}): ImageSource {
   return {
     name: 'the registry',
     parallel: PARALLEL,
-    find: (reference, signal) =>
-      firstThatWorks(endpoints(reference), signal, (endpoint) => findAt(client, endpoint, reference, attempts, signal)),
+    find: (reference, signal, as = 'image') =>
+      firstThatWorks(endpoints(reference), signal, (endpoint) =>
+        findAt(client, endpoint, reference, as, attempts, signal),
+      ),
     async *openBlob(reference, blob, { offset = 0, signal }) {
       const release = await slots();
       try {
@@ -118,6 +120,7 @@ async function findAt(
   client: RegistryClient,
   endpoint: Endpoint,
   reference: Reference,
+  as: ManifestKind,
   attempts: number,
   signal: AbortSignal | undefined,
 ): Promise<FoundManifest> {
@@ -148,7 +151,7 @@ async function findAt(
   const told = response.header('docker-content-digest');
   const expected = digest ?? (told !== undefined && isDigest(told) ? told : actual);
   if (actual !== expected) throw digestMismatch(subject, expected, actual, endpoint.host);
-  const document = parseManifest(bytes, `the ${subject}`);
+  const document = parseManifest(bytes, `the ${subject}`, as);
   const descriptor = { mediaType: document.mediaType, digest: actual, size: bytes.length };
   return { descriptor, bytes, document, origin: 'source' };
 }
