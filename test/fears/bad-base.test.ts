@@ -83,7 +83,7 @@ describe('a base image', () => {
     const missing = await refusal(product.lock());
     expect(missing).toMatchObject({ code: 'NOT_FOUND', problems: [{ where: { line: 5 } }] });
     await product.write('other.img/file', '');
-    expect(await refusal(product.lock())).toMatchObject({ code: 'NOT_A_FILE', problems: [{ where: { line: 5 } }] });
+    expect(await refusal(product.lock())).toMatchObject({ code: 'NO_BASE_IMAGE', problems: [{ where: { line: 5 } }] });
     await product.edit('boxship.yaml', (text) => text.replace('./other.img', './empty.img'));
     await product.write('empty.img', '');
     expect((await refusal(product.lock().then(() => product.plan()))).code).toMatch(/^BASE_IMAGE_/);
