@@ -121,17 +121,7 @@ export async function inBuild(build: BuildFolder, command: readonly string[], ac
   const user = builder();
   const prefix = user === undefined ? [] : ['runuser', '-u', user, '--'];
   const home = user === undefined ? (process.env['HOME'] ?? '/') : path;
-  const all = [
-    ...prefix,
-    'nice',
-    'bash',
-    '-c',
-    script,
-    'boxship',
-    checkout(release, 'openembedded-core'),
-    path,
-    ...command,
-  ];
+  const all = [...prefix, 'bash', '-c', script, 'boxship', checkout(release, 'openembedded-core'), path, ...command];
   const began = Date.now();
   const result = await runProgram(all[0]!, all.slice(1), {
     env: {

@@ -38,7 +38,7 @@ export interface StoredPartition {
 export interface StoreBundle {
   readonly kind: 'boxship-store-bundle';
   readonly bundleVersion: 1;
-  /** `<product>-<version>-<machine>-<variant>`: BOXSHIP_BUNDLE of boxship-bundle.bbclass. */
+  /** `<product>-<version>-<machine>-<variant>`: BOXSHIP_BUNDLE of boxship_bundle.bbclass. */
   readonly bundle: string;
   readonly development: boolean;
   /** Where the facts about the device came from: its base image, or what the generated layer builds. */

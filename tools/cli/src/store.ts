@@ -24,7 +24,7 @@ export function addStore(program: Command): void {
       .description(
         'Writes the two partitions that compose would put into an image, byte for byte, as files: <bundle>.store.ext4 and\n' +
           '<bundle>.data.ext4, and <bundle>.store.json with their sizes and digests, all signed, in\n' +
-          '<out>/<product>-<version>/<machine>-<engine>-<variant>/, which appears whole or not at all. boxship-bundle.bbclass of\n' +
+          '<out>/<product>-<version>/<machine>-<engine>-<variant>/, which appears whole or not at all. boxship_bundle.bbclass of\n' +
           'meta-boxship takes them. A machine without a base image is taken as what the generated layer builds.',
       ),
   )

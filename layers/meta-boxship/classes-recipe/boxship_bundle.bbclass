@@ -47,7 +47,11 @@ do_populate_sysroot[noexec] = "1"
 # A store can have gigabytes: it is in the download folder or in place already, a third copy would serve nobody.
 SSTATE_SKIP_CREATION:task-deploy = "1"
 
-python () {
+# Skipped with the reason, and not an error of the whole parse: a build may have no use for the bundle.
+addhandler boxship_bundle_check
+boxship_bundle_check[eventmask] = "bb.event.RecipePreFinalise"
+boxship_bundle_check[doc] = "Skips the recipe when its bundle is not described or not there"
+python boxship_bundle_check() {
     import os, re
 
     wanted = ('BOXSHIP_BUNDLE', 'BOXSHIP_STORE_SHA256', 'BOXSHIP_DATA_SHA256')
@@ -77,7 +81,8 @@ def boxship_unpacked(d, role):
             return path
     bb.fatal('%s was not unpacked into %s' % (name, folder))
 
-python boxship_verify_bundle () {
+boxship_verify_bundle[doc] = "Compares both partitions with their pinned digests"
+python boxship_verify_bundle() {
     import hashlib
 
     for role in ('store', 'data'):
@@ -94,7 +99,8 @@ python boxship_verify_bundle () {
 do_unpack[postfuncs] += "boxship_verify_bundle"
 do_unpack[vardeps] += "BOXSHIP_STORE_SHA256 BOXSHIP_DATA_SHA256"
 
-python do_deploy () {
+do_deploy[doc] = "Hands both partitions to wic"
+python do_deploy() {
     import subprocess
 
     bb.utils.mkdirhier(d.getVar('DEPLOYDIR'))
