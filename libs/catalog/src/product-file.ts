@@ -5,6 +5,7 @@ import { MiB, UserError, parseByteSize, type Problem, type StoreOptions } from '
 import type { Product } from './product.ts';
 import { appsOf } from './product-file/apps.ts';
 import { artifactsOf } from './product-file/artifacts.ts';
+import { engineOf } from './product-file/engine.ts';
 import { engineSettingsOf } from './product-file/engine-settings.ts';
 import { machinesOf } from './product-file/machines.ts';
 import type { ProductYaml } from './product-file/product-yaml.ts';
@@ -58,13 +59,12 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
     size: storeSize === 'auto' ? 'auto' : size(['store', 'size'], storeSize, 0),
     reserve: Number.parseInt(raw.store?.reserve ?? '20%', 10) / 100,
   };
-  const engine = typeof raw.engine === 'string' ? raw.engine : (raw.engine?.name ?? 'docker');
   const product: Product = {
     file: resolve(yaml.file),
     name: raw.product,
     version: raw.version,
     machines: machinesOf(yaml, raw, problems),
-    engine: { name: engine },
+    engine: engineOf(raw),
     engineSettings: engineSettingsOf(yaml, raw.engine, problems),
     apps: appsOf(yaml, raw),
     images: Object.entries(raw.images ?? {}).map(([reference, { from }]) => ({

@@ -1,4 +1,11 @@
-import type { ArtifactOptions, EngineSettings, Location, RootfsSelector, StoreOptions } from '@boxship/model';
+import type {
+  ArtifactOptions,
+  EngineSettings,
+  Location,
+  RootfsSelector,
+  StoreOptions,
+  VariantEngine,
+} from '@boxship/model';
 import type { YoctoSection } from './product-file/yocto.ts';
 
 /** Where a base image comes from, as the product file says it. */
@@ -58,7 +65,7 @@ export interface Product {
   readonly name: string;
   readonly version: string;
   readonly machines: readonly Machine[];
-  readonly engine: { readonly name: string };
+  readonly engine: VariantEngine;
   readonly engineSettings: EngineSettings;
   readonly apps: readonly ProductApp[];
   readonly images: readonly ImageOrigin[];

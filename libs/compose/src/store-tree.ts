@@ -25,7 +25,9 @@ export async function storeTree(
   const imageIds = new Map<string, Digest>(images.map(({ reference, config }) => [reference, config.digest]));
   const appEntries = new Map<string, TreeEntry>(); // each tree begins with the folder `apps`
   for (const { app, console } of apps) {
-    for (const entry of engine.start(app, imageIds, facts, { epoch, console }).entries()) {
+    const { start } = variant.engine;
+    const options = { epoch, console, ...(start ? { start } : {}) };
+    for (const entry of engine.start(app, imageIds, facts, options).entries()) {
       appEntries.set(entry.path, entry);
     }
   }

@@ -1,5 +1,15 @@
 import type { EngineSocket } from '@boxship/device-socket';
-import type { App, BytePath, ContainerImage, DeviceFacts, Digest, ImageLayer, Problem, Tree } from '@boxship/model';
+import type {
+  App,
+  AppStart,
+  BytePath,
+  ContainerImage,
+  DeviceFacts,
+  Digest,
+  ImageLayer,
+  Problem,
+  Tree,
+} from '@boxship/model';
 
 /** What makes images runnable at first boot; paths are relative to the store partition. */
 export interface Preload {
@@ -21,6 +31,8 @@ export interface PreloadOptions {
 export interface StartOptions extends PreloadOptions {
   /** Copy what the containers print to the device's console. */
   readonly console: boolean;
+  /** What starts the app. Default: what the engine prefers on this device. */
+  readonly start?: AppStart;
 }
 
 /** A container engine. One module each; the registry is `engines`. */

@@ -44,6 +44,15 @@ export interface StoreOptions {
   readonly reserve: number;
 }
 
+/** What starts the apps: `units`, one systemd unit for each service; `compose`, the device's own `docker compose`. */
+export type AppStart = 'units' | 'compose';
+
+export interface VariantEngine {
+  readonly name: string;
+  /** Absent: what the base image has decides. */
+  readonly start?: AppStart;
+}
+
 export interface VariantApp {
   readonly name: string;
   /** Digest over the Compose file and every file that it brings along. */
@@ -63,7 +72,7 @@ export interface Variant {
   readonly machine: { readonly name: string; readonly platform: string; readonly rootfs?: RootfsSelector };
   /** The vendor's image; absent when it is not built yet, and only `store` can make something. */
   readonly base?: FileIdentity;
-  readonly engine: { readonly name: string };
+  readonly engine: VariantEngine;
   readonly apps: readonly VariantApp[];
   readonly images: readonly LockedImage[];
   readonly artifacts: readonly ArtifactOptions[];

@@ -19,6 +19,7 @@ export interface ProductYaml {
 
 export interface EngineYaml {
   name: string;
+  start?: 'auto' | 'units' | 'compose';
   settings?: EngineSettingsYaml;
 }
 

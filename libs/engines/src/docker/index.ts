@@ -1,6 +1,6 @@
 import type { Engine } from '../engine.ts';
 import { dockerSocket } from './socket.ts';
-import { dockerUnits } from './start.ts';
+import { startDockerApp } from './start-app.ts';
 import { dockerStore } from './store.ts';
 import { checkDockerSettings, dockerWarnings } from './vendor-checks.ts';
 
@@ -8,7 +8,7 @@ import { checkDockerSettings, dockerWarnings } from './vendor-checks.ts';
 export const docker: Engine = {
   name: 'docker',
   preload: dockerStore,
-  start: dockerUnits,
+  start: startDockerApp,
   socket: dockerSocket,
   check: checkDockerSettings,
   warnings: dockerWarnings,

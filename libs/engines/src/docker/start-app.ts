@@ -1,0 +1,25 @@
+import { UserError, type App, type DeviceFacts, type Digest, type Tree } from '@boxship/model';
+import type { StartOptions } from '../engine.ts';
+import { dockerComposeUnit } from './start-compose.ts';
+import { dockerUnits } from './start.ts';
+
+/**
+ * Units and files that start an app: through the device's own `docker compose` when the base image has it, else through one
+ * systemd unit for each service; `options.start` decides otherwise. Errors: COMPOSE_MISSING.
+ */
+export function startDockerApp(
+  app: App,
+  imageIds: ReadonlyMap<string, Digest>,
+  facts: DeviceFacts,
+  options: StartOptions,
+): Tree {
+  const hasCompose = facts.engines.some(({ name, composePlugin }) => name === 'docker' && composePlugin);
+  const { start = hasCompose ? 'compose' : 'units' } = options;
+  if (start === 'units') return dockerUnits(app, imageIds, facts, options);
+  if (hasCompose) return dockerComposeUnit(app, imageIds, facts, options);
+  throw new UserError(
+    'COMPOSE_MISSING',
+    'engine.start is compose, and the base image has no docker compose (no docker-compose among the plugins of the docker command)',
+    'Add it to the base image (Debian: docker-compose-v2 or docker-compose 2; Yocto: docker-compose), or write start: units.',
+  );
+}
