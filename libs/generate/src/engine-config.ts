@@ -19,8 +19,8 @@ export function engineConfigFiles(
     packages: [name],
     files: [
       {
-        path: `${folder}/${name}.bb`,
-        text: renderLayerFile('recipes-containers/[name]-[engine]-config/[name]-[engine]-config.bb', {
+        path: `${folder}/${name}_${plan.packageVersion}.bb`,
+        text: renderLayerFile('recipes-containers/[name]-[engine]-config/[name]-[engine]-config_[version].bb', {
           ...shared,
           files: files.map(({ path, source }) => ({ source, target: devicePath(path) })),
           conffiles: bitbakeWords(files.map(({ path }) => devicePath(path))),

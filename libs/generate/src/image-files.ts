@@ -61,8 +61,8 @@ function bundleFile(
 ): LayerFile {
   const name = `${plan.section.name}-bundle-${variant.recipePart}`;
   return {
-    path: `recipes-core/${plan.section.name}-bundle/${name}.bb`,
-    text: renderLayerFile('recipes-core/[name]-bundle/[name]-bundle-[variant].bb', {
+    path: `recipes-core/${plan.section.name}-bundle/${name}_${plan.packageVersion}.bb`,
+    text: renderLayerFile('recipes-core/[name]-bundle/[name]-bundle-[variant]_[version].bb', {
       ...shared,
       machines: alternatives(variant.machines),
       variant: variant.recipePart,

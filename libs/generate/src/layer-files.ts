@@ -33,8 +33,6 @@ export interface SharedValues {
   readonly machines: string;
   readonly features: string;
   readonly licenseMd5: string;
-  /** PV. */
-  readonly packageVersion: string;
   /** S of a recipe that has nothing but `file://`. */
   readonly sourceFolder: string;
 }
@@ -57,7 +55,6 @@ export async function layerFiles(plan: LayerPlan, inputs: LayerInputs): Promise<
     machines: `^(${machines.map(({ machine }) => machine.replaceAll('.', '\\.')).join('|')})$`,
     features: plan.features.join(' '),
     licenseMd5: createHash('md5').update(license.text).digest('hex'),
-    packageVersion: plan.packageVersion,
     sourceFolder: `\${${release.unpackVariable}}`,
   };
   const kernel = kernelFiles(plan);

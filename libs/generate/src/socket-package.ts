@@ -51,8 +51,8 @@ export async function socketPackage(
     packages: [name],
     files: [
       {
-        path: `${folder}/${name}.bb`,
-        text: renderLayerFile('recipes-core/[name]-socket/[name]-socket.bb', {
+        path: `${folder}/${name}_${plan.packageVersion}.bb`,
+        text: renderLayerFile('recipes-core/[name]-socket/[name]-socket_[version].bb', {
           ...shared,
           sources: regular.map(({ source }) => source),
           files: regular.map(({ entry, source }) => ({ source, target: target(entry.path), mode: octal(entry.mode) })),

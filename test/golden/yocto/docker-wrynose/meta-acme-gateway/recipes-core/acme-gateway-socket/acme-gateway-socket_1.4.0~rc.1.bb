@@ -1,14 +1,12 @@
+# nooelint: oelint.var.bbclassextend - for the target alone
 SUMMARY = "Device socket of acme-gateway: its key, its partitions, its engine"
-DESCRIPTION = "The values of acme-gateway that boxship-socket works with: the key that a store is verified with, how the \
-partitions are found, the mounts of docker, and the order in which its units start."
+DESCRIPTION = "The values of acme-gateway that boxship-socket works with: the key that a store is verified with, how the partitions are found, the mounts of docker, and the order in which its units start."
 HOMEPAGE = "https://acme.example"
 BUGTRACKER = "https://acme.example"
 SECTION = "base"
 LICENSE = "MIT"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=f8a9e934c463c359f59c2bf058bbe5dc"
 CVE_PRODUCT = "acme-gateway"
-
-PV = "1.4.0~rc.1"
 
 # socket.env and socket.json are those of files/<MACHINE>.
 SRC_URI = "\
@@ -24,7 +22,7 @@ SRC_URI = "\
     file://var-lib-docker.mount \
 "
 
-S = "${WORKDIR}"
+S = "${UNPACKDIR}"
 
 COMPATIBLE_MACHINE = "^(qemux86-64)$"
 

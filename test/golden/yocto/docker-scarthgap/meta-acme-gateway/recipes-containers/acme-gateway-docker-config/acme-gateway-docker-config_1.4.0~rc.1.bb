@@ -1,6 +1,6 @@
+# nooelint: oelint.var.bbclassextend - for the target alone
 SUMMARY = "Configuration of docker for acme-gateway"
-DESCRIPTION = "Logs with bounds, the storage that the store of containers is made for, and what the product file says of \
-networks and registries."
+DESCRIPTION = "Logs with bounds, the storage that the store of containers is made for, and what the product file says of networks and registries."
 HOMEPAGE = "https://acme.example"
 BUGTRACKER = "https://acme.example"
 SECTION = "base"
@@ -8,14 +8,12 @@ LICENSE = "MIT"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=f8a9e934c463c359f59c2bf058bbe5dc"
 CVE_PRODUCT = "acme-gateway"
 
-PV = "1.4.0~rc.1"
-
 SRC_URI = "\
     file://LICENSE \
     file://etc-docker-daemon.json \
 "
 
-S = "${UNPACKDIR}"
+S = "${WORKDIR}"
 
 inherit allarch
 
@@ -27,8 +25,3 @@ do_install() {
 }
 
 CONFFILES:${PN} = "${sysconfdir}/docker/daemon.json"
-
-# They own one of these files.
-RPROVIDES:${PN} = "docker-registry-config"
-RREPLACES:${PN} = "docker-registry-config"
-RCONFLICTS:${PN} = "docker-registry-config"
