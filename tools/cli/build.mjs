@@ -11,7 +11,7 @@ const folder = resolve(process.argv[2] ?? join(root, 'dist'));
 const outfile = join(folder, 'boxship.mjs');
 
 /** What Boxship reads at run time. */
-const ASSETS = ['templates', 'recipes', 'layers/meta-boxship/recipes-core/boxship-socket/files'];
+const ASSETS = ['templates', 'recipes', 'layers/meta-boxship'];
 
 /** The files of these folders, by their path from the root. */
 function assetFiles() {

@@ -28,3 +28,4 @@ export {
 export { readApps, type ProductApps, type ResolvedApp } from './read-apps.ts';
 export { lockDifferences, releaseFolder, resolveVariants, type ResolveOptions } from './resolve-variants.ts';
 export { checkVersions, pickVersions } from './tool-versions.ts';
+export { readPublicKey, readSigningKey, signingKeyPath } from './signing-keys.ts';

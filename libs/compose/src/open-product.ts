@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import {
   CosignError,
   isDevelopmentKey,
@@ -14,7 +12,10 @@ import {
   readApps,
   readLock,
   readProductFile,
+  readPublicKey,
+  readSigningKey,
   resolveVariants,
+  signingKeyPath,
   type Lock,
   type Product,
   type ProductApps,
@@ -82,29 +83,8 @@ export async function openProduct(file: string, options: OpenProductOptions): Pr
   };
 }
 
-const KEY_HINT =
-  'Make a pair with "boxship keygen", or name one in boxship.yaml: signing: { key: ./keys/release.key }.';
-
-function keyPath(product: Product, part: 'key' | 'publicKey'): string {
-  if (!product.signing) {
-    throw new UserError('NO_SIGNING_KEY', 'boxship.yaml names no signing key, and nothing unsigned leaves', KEY_HINT);
-  }
-  return resolve(dirname(product.file), product.signing[part]);
-}
-
-async function readKeyFile(path: string, code: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-    throw new UserError(code, `there is no key ${path}`, KEY_HINT);
-  });
-}
-
-async function readPublicKey(product: Product): Promise<string> {
-  return await readKeyFile(keyPath(product, 'publicKey'), 'NO_PUBLIC_KEY');
-}
-
 async function openSigner(product: Product, publicKey: PublicKey): Promise<Signer> {
-  const path = keyPath(product, 'key');
+  const path = signingKeyPath(product, 'key');
   const variable = product.signing!.passwordEnvironment;
   const password = process.env[variable];
   if (password === undefined) {
@@ -114,7 +94,7 @@ async function openSigner(product: Product, publicKey: PublicKey): Promise<Signe
       'Set it; to the empty text for a key without a password.',
     );
   }
-  const pem = await readKeyFile(path, 'NO_SIGNING_KEY');
+  const pem = await readSigningKey(path, 'NO_SIGNING_KEY');
   const signer = await cosign(() => loadPrivateKey(pem, password));
   if (signer.keyId !== publicKey.keyId) {
     throw new UserError(
@@ -124,7 +104,7 @@ async function openSigner(product: Product, publicKey: PublicKey): Promise<Signe
     );
   }
   if (isDevelopmentKey(signer) && !isDevelopmentKey(publicKey)) {
-    const half = keyPath(product, 'publicKey');
+    const half = signingKeyPath(product, 'publicKey');
     throw new UserError(
       'DEVELOPMENT_KEY_MISMATCH',
       `${path} is marked as a development key; the mark was taken out of its public half ${half}`,

@@ -5,11 +5,14 @@ import type { LayerPlan, PlannedMachine, PlannedVariant } from './layer-plan.ts'
 import { renderLayerFile } from './layer-template.ts';
 import { wksLines } from './wks-lines.ts';
 
-/** A store that `boxship store` wrote: name of its files, and the digests of its partitions, 64 hex digits. */
+/** A store that `boxship store` wrote: its folder below the one of all stores, the name of its files, digests of 64 hex digits. */
 export interface StoreBundle {
+  readonly folder: string;
   readonly file: string;
   readonly store: string;
   readonly data: string;
+  /** What follows `.store.ext4` in the file's name: nothing, or `.zst`. */
+  readonly suffix: string;
 }
 
 /** By `<machine>/<variant>`, names of the product file. */

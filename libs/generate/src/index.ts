@@ -1,5 +1,10 @@
 export { layerFiles, type LayerFile, type LayerInputs } from './layer-files.ts';
-export { layerPinsPath, readLayerPins, type LayerPins } from './layer-pins.ts';
+export { layerPinsPath, readLayerPins, writeLayerPins, type LayerPins } from './layer-pins.ts';
 export { planLayer, type LayerPlan, type PlanLayerOptions } from './layer-plan.ts';
 export type { SocketKey } from './socket-package.ts';
 export type { StoreBundle, StoreBundles } from './image-files.ts';
+export { compareLayer, formatChanges, type LayerChange, type LayerChanges } from './layer-changes.ts';
+export { generateLayers, staticFiles, type GeneratedLayers, type GenerateOptions } from './generate-layer.ts';
+export { wrongLayersOnDisk } from './layers-on-disk.ts';
+export { pinned, resolveUpstreams, upstreamsOf, type Upstream } from './upstream.ts';
+export { writeLayer } from './write-layer.ts';

@@ -8,20 +8,25 @@ import type { ResolvedLayer } from './resolved-layers.ts';
 const VERSION = 14;
 
 /** A kas file for each variant of each machine, and its lock where commits are pinned. */
-export function kasFiles(plan: LayerPlan): readonly LayerFile[] {
+export function kasFiles(plan: LayerPlan, storesFromOut?: string): readonly LayerFile[] {
   return plan.variants.flatMap((variant) =>
     variant.machines.flatMap((machine) => {
       const name = `kas/${machine.name}-${variant.name}`;
       const locked = kasLock(machine);
       return [
-        { path: `${name}.yml`, text: yamlText(kasDocument(plan, machine, variant)) },
+        { path: `${name}.yml`, text: yamlText(kasDocument(plan, machine, variant, storesFromOut)) },
         ...(locked ? [{ path: `${name}.lock.yml`, text: yamlText(locked) }] : []),
       ];
     }),
   );
 }
 
-function kasDocument(plan: LayerPlan, machine: PlannedMachine, variant: PlannedVariant): object {
+function kasDocument(
+  plan: LayerPlan,
+  machine: PlannedMachine,
+  variant: PlannedVariant,
+  storesFromOut: string | undefined,
+): object {
   const { section } = plan;
   return {
     header: { version: VERSION },
@@ -34,7 +39,13 @@ function kasDocument(plan: LayerPlan, machine: PlannedMachine, variant: PlannedV
       bitbake: { url: bitbakeRepository, branch: plan.release.bitbakeBranch, layers: { bitbake: 'disabled' } },
       ...Object.fromEntries(repositoriesOf(machine.layers).map(([folder, layers]) => [folder, kasRepository(layers)])),
     },
-    local_conf_header: { [section.name]: `require conf/distro/include/${section.name}.inc\n` },
+    local_conf_header: {
+      [section.name]: [
+        `require conf/distro/include/${section.name}.inc\n`,
+        // TOPDIR is build/ in the folder that kas is run in
+        storesFromOut === undefined ? '' : `BOXSHIP_BUNDLE_DIR = "\${TOPDIR}/../${storesFromOut}"\n`,
+      ].join(''),
+    },
   };
 }
 

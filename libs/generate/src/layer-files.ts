@@ -19,6 +19,8 @@ export interface LayerInputs {
   readonly key: SocketKey;
   /** What `boxship store` wrote, by `<machine>/<variant>`; needed when the product file has bundles in the build. */
   readonly bundles?: StoreBundles;
+  /** Path from the folder that both layers lie in to the one of all stores. */
+  readonly storesFromOut?: string;
 }
 
 /** Values that many recipes share. */
@@ -100,7 +102,7 @@ export async function layerFiles(plan: LayerPlan, inputs: LayerInputs): Promise<
     ...socket.files,
     ...kernel.files,
     ...imageFiles(plan, shared, inputs.bundles),
-    ...kasFiles(plan),
+    ...kasFiles(plan, inputs.storesFromOut),
     ...bitbakeSetupFiles(plan),
     { path: 'SECURITY.md', text: renderLayerFile('SECURITY.md', { maintainer: section.maintainer }) },
     { path: 'README.md', text: readme(plan) },

@@ -4,6 +4,7 @@ import { addCompose } from './compose.ts';
 import { exitCodeTable } from './exit-codes.ts';
 import { addImportKey } from './import-key.ts';
 import { addKeygen } from './keygen.ts';
+import { addLayer } from './layer.ts';
 import { addLock } from './lock.ts';
 import { addPlan } from './plan.ts';
 import { addSchema } from './schema.ts';
@@ -35,6 +36,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addLock,
     addPlan,
     addCompose,
+    addLayer,
     addStore,
     addVerify,
     addBoot,
