@@ -115,4 +115,19 @@ describe('a store for an image that bitbake makes', () => {
     const left = await readdir(product.path('store/acme-1.0.0')).catch(() => []);
     expect(left).toEqual([]);
   });
+
+  it.each(['gpt', 'mbr'] as const)(
+    'is not put beside another one: a base image that holds a store is refused, %s',
+    async (table) => {
+      await using product = await fearProduct({ base: { table } });
+      await product.lock();
+      const [composed] = await product.compose();
+      const image = join(composed!.folder, composed!.release.files.find(({ name }) => name.endsWith('.img'))!.name);
+      await product.edit('boxship.yaml', (text) => text.replace('./vendor.img', image));
+      await product.lock();
+      const { code, message } = await refusal(product.plan());
+      expect(code).toBe('STORE_IN_BASE');
+      expect(message).toContain('"boxship-store"');
+    },
+  );
 });

@@ -9,6 +9,7 @@ import { fitSocket } from './fit-socket.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
+import { refuseStoreInBase } from './refuse-store.ts';
 import { planStorePartitions } from './store-partitions.ts';
 import type { PlannedPartition, VariantPlan } from './variant-plan.ts';
 
@@ -51,6 +52,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     ...[...engine.warnings(facts), ...socketWarnings(facts)].map(formatProblem),
   ];
   engine.check(facts);
+  await refuseStoreInBase(device);
   const { images, identity, store, data } = await planStorePartitions(open, variant, locked, facts);
   const type = linuxFilesystemType(device.table);
   const appended = appendPartitions(
