@@ -12,7 +12,7 @@ import {
   type RawImageWriter,
 } from '@boxship/formats';
 import { makeFolder, partialPath, releaseMemory } from '@boxship/host';
-import { UserError, formatByteSize, type ContentSource, type Variant } from '@boxship/model';
+import { UserError, formatByteSize, type ContentSource, type ScatterTarget, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
 import { readComposed, recordComposed } from './composed-state.ts';
@@ -245,10 +245,15 @@ function consumersOf(images: readonly RawImageWriter[], works: readonly VariantW
     for (const { plan } of prepared.image.filesystems)
       for (const source of plan.sources()) sources.set(source.id, source);
   }
-  return [...sources.values()].map((source) => ({
-    source,
-    writers: images.flatMap((image): readonly ContentWriter[] => image.contentWriters(source)),
-  }));
+  return [...sources.values()].map((source) =>
+    source.scatter
+      ? {
+          source,
+          writers: [],
+          targets: images.flatMap((image): readonly ScatterTarget[] => image.scatterTargets(source)),
+        }
+      : { source, writers: images.flatMap((image): readonly ContentWriter[] => image.contentWriters(source)) },
+  );
 }
 
 /** Signs what is in the staging folder and says what it is. */

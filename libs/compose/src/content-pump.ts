@@ -1,10 +1,12 @@
 import type { ContentWriter } from '@boxship/filesystem';
-import type { ContentSource } from '@boxship/model';
+import type { ContentSource, ScatterTarget } from '@boxship/model';
 
 /** A source and everybody who wants its bytes. */
 export interface Consumer {
   readonly source: ContentSource;
   readonly writers: readonly ContentWriter[];
+  /** Of a source that scatters its bytes itself; it has no writers then. */
+  readonly targets?: readonly ScatterTarget[];
 }
 
 export interface PumpOptions {
@@ -40,7 +42,8 @@ export async function pumpContents(consumers: readonly Consumer[], { onBytes, si
   }
 }
 
-async function pump({ source, writers }: Consumer, onBytes: (bytes: number) => void, signal: AbortSignal) {
+async function pump({ source, writers, targets }: Consumer, onBytes: (bytes: number) => void, signal: AbortSignal) {
+  if (source.scatter && targets) return await source.scatter(targets, { onBytes, signal });
   for await (const chunk of source.open(signal)) {
     signal.throwIfAborted();
     for (const writer of writers) await writer.write(chunk);

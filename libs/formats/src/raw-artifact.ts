@@ -3,7 +3,14 @@ import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/
 import type { BaseDevice } from './base-image-format.ts';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
 import { fileWriter, withPath } from '@boxship/host';
-import { MiB, writerSlice, type ByteRange, type ContentSource, type RandomWriter } from '@boxship/model';
+import {
+  MiB,
+  writerSlice,
+  type ByteRange,
+  type ContentSource,
+  type RandomWriter,
+  type ScatterTarget,
+} from '@boxship/model';
 
 /** One file system of ours and where it goes, bytes from the start of the device. */
 export interface PlacedFilesystem {
@@ -36,6 +43,8 @@ export interface RawImageWriter {
   writeFrame(options: FrameOptions): Promise<void>;
   /** Who takes the stream of this source. */
   contentWriters(source: ContentSource): readonly ContentWriter[];
+  /** The same, for a source that scatters its bytes itself. Ask for one of the two. */
+  scatterTargets(source: ContentSource): readonly ScatterTarget[];
   /** Brings everything to the disk and closes the file. */
   finish(): Promise<void>;
   /** Closes the file as it is; it is closed already after `finish`. */
@@ -113,6 +122,8 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
       },
     };
   };
+  const holders = ({ id }: ContentSource) =>
+    plan.filesystems.filter(({ plan: filesystem }) => filesystem.sources().some((source) => source.id === id));
   return {
     path,
     written,
@@ -127,11 +138,23 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
       mark();
     },
     contentWriters: (source) =>
-      plan.filesystems
-        .filter(({ plan: filesystem }) => filesystem.sources().some(({ id }) => id === source.id))
-        .map(({ start, plan: filesystem }) =>
-          tracked(filesystem.contentWriter(source, writerSlice(target, start)), start),
-        ),
+      holders(source).map(({ start, plan: filesystem }) =>
+        tracked(filesystem.contentWriter(source, writerSlice(target, start)), start),
+      ),
+    scatterTargets: (source) =>
+      holders(source).map(({ start, plan: filesystem }) => {
+        const pieces = filesystem.contentPieces(source);
+        let lowest = start + pieces.lowest;
+        pending.push({ pending: () => lowest });
+        return {
+          ...{ descriptor: handle.fd, path, start, pieces },
+          onWritten(bytes, now) {
+            lowest = now;
+            mark();
+            writeback.count(bytes);
+          },
+        };
+      }),
     async finish() {
       try {
         await writeback.settled();
@@ -170,17 +193,22 @@ function earlyWriteback(handle: FileHandle) {
   let syncing: Promise<unknown> | undefined;
   /** Linux tells a failed write to the first call that asks, and to no other. */
   let failure: unknown;
+  const count = (bytes: number) => {
+    written += bytes;
+    if (written < WRITEBACK_STEP || syncing) return;
+    written = 0;
+    syncing = handle
+      .datasync()
+      .catch((error: unknown) => (failure ??= error))
+      .then(() => (syncing = undefined));
+  };
   return {
+    /** So many bytes more are written. */
+    count,
     over: (target: RandomWriter): RandomWriter => ({
       async write(position, bytes) {
         await target.write(position, bytes);
-        written += bytes.length;
-        if (written < WRITEBACK_STEP || syncing) return;
-        written = 0;
-        syncing = handle
-          .datasync()
-          .catch((error: unknown) => (failure ??= error))
-          .then(() => (syncing = undefined));
+        count(bytes.length);
       },
     }),
     /** Waits for a call that is under way. Errors: what went wrong in this one or in an earlier one. */

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { UserError, type Descriptor, type Digest } from '@boxship/model';
-import { layerCompression } from './compression.ts';
+import { layerCompression, type LayerCompression } from './compression.ts';
 import { decompress } from './decompress.ts';
-import { gunzipInThread } from './gunzip-thread.ts';
 
 /** A layer as a file: the blob as its manifest describes it, and the digest of the tar inside. */
 export interface LayerBlob {
@@ -13,8 +12,6 @@ export interface LayerBlob {
 }
 
 const READ_CHUNK = 256 * 1024;
-/** A thread costs about as much as inflating 8 MiB: smaller blobs are inflated right here. */
-const THREAD_SIZE = 4 * 1024 * 1024;
 
 /** How errors call a layer. */
 export function layerName({ blob }: LayerBlob): string {
@@ -44,16 +41,9 @@ export async function* readLayerTar(
   const name = layerName(layer);
   const handle = await openBlob(layer);
   try {
-    const head = Buffer.alloc(18);
-    await handle.read(head, 0, head.length, 0);
-    // equal digests can only mean that nothing is compressed, whatever the first file's name looks like
-    const compression = blob.digest === diffId ? 'none' : layerCompression(blob.mediaType, head, name);
+    const compression = await blobCompression(layer, handle);
     const blobHash = createHash('sha256');
     const tarHash = createHash('sha256');
-    if (options.verify === 'blob' && compression === 'gzip' && blob.size >= THREAD_SIZE) {
-      yield* inflateInThread(layer, options);
-      return;
-    }
     const compressed = compression !== 'none';
     const hashTar = options.verify !== 'blob' || !compressed;
     try {
@@ -88,14 +78,13 @@ export async function* readLayerTar(
   }
 }
 
-/** The quick way for what was proven before: a thread inflates and hashes the blob. */
-async function* inflateInThread(layer: LayerBlob, { limit, signal }: ReadOptions): AsyncGenerator<Uint8Array> {
-  try {
-    const { sha256 } = yield* gunzipInThread(layer.blobPath, limit, signal);
-    if (`sha256:${sha256}` !== layer.blob.digest) throw wrongDigest(layer, `sha256:${sha256}`);
-  } catch (error) {
-    throw signal?.aborted ? error : await blameBlob(layer, error);
-  }
+/** How the blob is compressed, by its first bytes. Errors: UNSUPPORTED_LAYER, COMPRESSION_MISMATCH. */
+export async function blobCompression(layer: LayerBlob, handle: FileHandle): Promise<LayerCompression> {
+  // equal digests can only mean that nothing is compressed, whatever the first file's name looks like
+  if (layer.blob.digest === layer.diffId) return 'none';
+  const head = Buffer.alloc(18);
+  await handle.read(head, 0, head.length, 0);
+  return layerCompression(layer.blob.mediaType, head, layerName(layer));
 }
 
 /**
@@ -116,7 +105,7 @@ export async function blameBlob(layer: LayerBlob, error: unknown): Promise<unkno
   }
 }
 
-function wrongDigest({ blobPath, blob }: LayerBlob, actual: Digest): UserError {
+export function wrongDigest({ blobPath, blob }: LayerBlob, actual: Digest): UserError {
   return new UserError(
     'WRONG_DIGEST',
     `layer ${blob.digest} has the digest ${actual}`,
@@ -125,7 +114,8 @@ function wrongDigest({ blobPath, blob }: LayerBlob, actual: Digest): UserError {
   );
 }
 
-async function openBlob({ blobPath, blob }: LayerBlob): Promise<FileHandle> {
+/** Opens a blob of the size that its manifest says. Errors: BLOB_MISSING, TRUNCATED_BLOB, WRONG_SIZE. */
+export async function openBlob({ blobPath, blob }: LayerBlob): Promise<FileHandle> {
   const handle = await open(blobPath).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
     throw new UserError('BLOB_MISSING', `layer ${blob.digest} is not there`, 'Run "boxship lock" to fetch it.', {

@@ -1,5 +1,10 @@
-import type { ContentSource } from '@boxship/model';
-import { readLayerTar, type LayerBlob } from './blob-reader.ts';
+import { UserError, type ContentSource, type Digest, type ScatterOptions, type ScatterTarget } from '@boxship/model';
+import { blameBlob, blobCompression, layerName, openBlob, readLayerTar, wrongDigest, type LayerBlob } from './blob-reader.ts'; // prettier-ignore
+import { declaredCompression } from './compression.ts';
+import { canInflateInPlace, scatterInThread } from './scatter-thread.ts';
+
+/** A thread costs about as much as inflating 8 MiB: smaller blobs are inflated where they are wanted. */
+const THREAD_SIZE = 4 * 1024 * 1024;
 
 /**
  * The uncompressed tar of a layer, `tarSize` bytes long. Each `open` reads the blob and verifies its digest; it fails before
@@ -8,9 +13,39 @@ import { readLayerTar, type LayerBlob } from './blob-reader.ts';
  * a second time. A chunk is valid until the next one is asked for. Errors: those of `readLayerTar`.
  */
 export function layerContent(layer: LayerBlob, tarSize: number): ContentSource {
-  return {
+  const source: ContentSource = {
     id: layer.diffId,
     size: tarSize,
     open: (signal) => readLayerTar(layer, { limit: tarSize, signal, verify: 'blob' }),
   };
+  // zstd is inflated by JavaScript, which has no thread of its own
+  const { blob, diffId } = layer;
+  const isZlibOrPlain = blob.digest === diffId || declaredCompression(blob.mediaType) === 'gzip';
+  if (blob.size < THREAD_SIZE || !isZlibOrPlain || !canInflateInPlace()) return source;
+  return { ...source, scatter: (targets, options) => scatterLayer(layer, tarSize, targets, options) };
+}
+
+async function scatterLayer(
+  layer: LayerBlob,
+  tarSize: number,
+  targets: readonly ScatterTarget[],
+  options: ScatterOptions,
+): Promise<void> {
+  const { blob, blobPath } = layer;
+  const handle = await openBlob(layer);
+  const gzip = await blobCompression(layer, handle).then((found) => found === 'gzip').finally(() => handle.close()); // prettier-ignore
+  const { sha256, total } = await scatterInThread({ path: blobPath, gzip, limit: tarSize }, targets, options).catch(
+    async (error: NodeJS.ErrnoException) => {
+      const isOfTarget = targets.some(({ path }) => path === error.path);
+      throw options.signal?.aborted || isOfTarget ? error : await blameBlob(layer, error);
+    },
+  );
+  const digest: Digest = `sha256:${sha256}`;
+  if (digest !== blob.digest) throw wrongDigest(layer, digest);
+  if (total === tarSize) return;
+  throw new UserError(
+    'CONTENT_TOO_SHORT',
+    `${layerName(layer)} ended after ${total} bytes, its inventory says ${tarSize}`,
+    'The cache is damaged: remove it, and run "boxship lock" again.',
+  );
 }

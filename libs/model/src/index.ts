@@ -8,6 +8,7 @@ export * from './engine-settings.ts';
 export * from './pick.ts';
 export * from './platform.ts';
 export * from './random-access.ts';
+export * from './scatter.ts';
 export * from './system-image.ts';
 export * from './tree.ts';
 export * from './user-error.ts';

@@ -1,3 +1,5 @@
+import type { ScatterOptions, ScatterTarget } from './scatter.ts';
+
 /**
  * A path as the bytes of a file system: each character of the string is one byte (0x00 to 0xff, "latin1"), so that names
  * in any encoding survive and strings compare as their bytes do. Relative, parts joined by `/`, no empty, `.` or `..`
@@ -22,6 +24,11 @@ export interface ContentSource {
   readonly size: number;
   /** Fails after the last chunk at the latest if the bytes are not those that `id` promises. Chunks may be reused: copy what you keep. */
   open(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Writes pieces of the stream straight into files, where the source can do so without bringing its bytes to the caller's
+   * thread. Verifies as `open` does. When it resolves or fails, nothing writes to the files any more.
+   */
+  scatter?(targets: readonly ScatterTarget[], options: ScatterOptions): Promise<void>;
 }
 
 /** A run of data inside a sparse file. What no segment covers reads as zeros. */

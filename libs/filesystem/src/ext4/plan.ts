@@ -1,4 +1,12 @@
-import { UserError, type ByteRange, type ContentSource, type RandomWriter, type Tree } from '@boxship/model';
+import {
+  UserError,
+  type ByteRange,
+  type ContentPieces,
+  type ContentSource,
+  type RandomWriter,
+  type Tree,
+} from '@boxship/model';
+import { contentPieces } from './content-pieces.ts';
 import { placeContents } from './content-placements.ts';
 import { openContentWriter, type ContentWriter } from './content-writer.ts';
 import { CRC_START, crc32c } from './crc32c.ts';
@@ -51,6 +59,8 @@ export interface Ext4Plan {
   writeMetadata(target: RandomWriter): Promise<void>;
   /** Spreads the stream of one source over its places. Writers of several sources may work at the same time. */
   contentWriter(source: ContentSource, target: RandomWriter): ContentWriter;
+  /** The same places, for a source that scatters its bytes itself. */
+  contentPieces(source: ContentSource): ContentPieces;
 }
 
 /**
@@ -103,6 +113,7 @@ export function planExt4(tree: Tree, options: Ext4Options): Ext4Plan {
     sources: () => placements.sources,
     writeMetadata: (target) => writeMetadata(volume, target),
     contentWriter: (source, target) => openContentWriter(source, placements, free, placement.data, target),
+    contentPieces: (source) => contentPieces(source, placements, free, placement.data),
   };
 }
 
