@@ -56,6 +56,21 @@ describe('digestImage', () => {
     expect(digests.sha256).toBe(`sha256:${digests.ranges[0]!.sha256}`);
   });
 
+  it('does not read what is known to be a hole, and hashes the same', async () => {
+    const holes = join(folder, 'holes');
+    await writeFile(holes, randomBytes(20_000));
+    await truncate(holes, 40 * MiB);
+    await overwrite(holes, 33 * MiB, randomBytes(5000));
+    const mapped = [{ start: 0, end: 20_000 }, { start: MiB, end: 3 * MiB }, { start: 33 * MiB, end: 34 * MiB }]; // prettier-ignore
+    const zeros = [{ start: 20_000, end: 20_100 }, { start: 24_576, end: 33 * MiB }, { start: 33 * MiB + 5000, end: 40 * MiB }]; // prettier-ignore
+    const plain = await digestImage(holes, mapped);
+    expect(plain.sha256).toBe(`sha256:${sha256(await readFile(holes))}`);
+    expect(await digestImage(holes, mapped, { zeros })).toEqual(plain);
+    // the proof that it was not read
+    await overwrite(holes, 30 * MiB, randomBytes(10));
+    expect(await digestImage(holes, mapped, { zeros })).toEqual(plain);
+  });
+
   it('stops when it is told to, and fails when the file is not there', async () => {
     await expect(digestImage(image, MAPPED, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow(
       'enough',

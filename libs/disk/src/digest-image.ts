@@ -32,8 +32,10 @@ const WORKER = `
 const { workerData, parentPort } = require('node:worker_threads');
 const { openSync, readSync, closeSync } = require('node:fs');
 const { createHash } = require('node:crypto');
-const { path, size, ranges, written, step } = workerData;
-const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+const { path, size, ranges, zeros, written, step } = workerData;
+const buffer = Buffer.allocUnsafeSlow(256 * 1024); // stays in the core's cache until it is hashed
+const nothing = Buffer.alloc(buffer.length);
+let hole = 0;
 const file = openSync(path, 'r');
 const whole = createHash('sha256');
 let untold = 0;
@@ -48,10 +50,20 @@ function wait(at, end) {
 }
 function hash(start, end, part) {
   for (let at = start; at < end; ) {
-    const ready = written ? Math.min(end, wait(at, end)) : end;
-    const count = readSync(file, buffer, 0, Math.min(buffer.length, ready - at, step - (at % step)), at);
-    if (count === 0) throw new Error(path + ' ends at ' + at + ' while it is read');
-    const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
+    while (hole < zeros.length && zeros[hole].end <= at) hole++;
+    const next = zeros[hole] ?? { start: end, end };
+    const most = Math.min(buffer.length, step - (at % step));
+    let bytes;
+    if (next.start <= at) {
+      bytes = nothing.subarray(0, Math.min(most, next.end - at, end - at));
+    } else {
+      const stop = Math.min(end, next.start);
+      const ready = written ? Math.min(stop, wait(at, stop)) : stop;
+      const read = readSync(file, buffer, 0, Math.min(most, ready - at), at);
+      if (read === 0) throw new Error(path + ' ends at ' + at + ' while it is read');
+      bytes = read === buffer.length ? buffer : buffer.subarray(0, read);
+    }
+    const count = bytes.length;
     whole.update(bytes);
     if (part) part.update(bytes);
     at += count;
@@ -97,6 +109,8 @@ export interface DigestOptions {
   /** Counts the bytes of the whole. */
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal;
+  /** Holes: read as zeros without being read. Ascending and apart. */
+  readonly zeros?: readonly ByteRange[];
   /** The file, of its final size already, is still being written: follow the mark, and read nothing beyond it. */
   readonly written?: WrittenMark;
 }
@@ -108,13 +122,13 @@ export interface DigestOptions {
 export async function digestImage(
   path: string,
   mapped: readonly ByteRange[],
-  { onBytes = () => {}, signal, written }: DigestOptions = {},
+  { onBytes = () => {}, signal, zeros = [], written }: DigestOptions = {},
 ): Promise<ImageDigests> {
   signal?.throwIfAborted();
   const { size } = await stat(path);
   const ranges = mapBlocks(mapped, size);
   const { whole, digests, checkpoints } = await new Promise<WorkerResult>((resolve, reject) => {
-    const workerData = { path, size, ranges, written: written?.shared, step: CHECKPOINT_STEP };
+    const workerData = { path, size, ranges, zeros, written: written?.shared, step: CHECKPOINT_STEP };
     const worker = new Worker(WORKER, { eval: true, workerData, execArgv: [] });
     const abort = () => {
       void worker.terminate();

@@ -92,6 +92,25 @@ export function mappedRanges(plan: RawImagePlan): readonly ByteRange[] {
   return merged;
 }
 
+/** Every range that nobody writes: holes of the file. Ascending and apart. */
+export function emptyRanges(plan: RawImagePlan): readonly ByteRange[] {
+  const touched = [
+    ...copiedRanges(plan),
+    ...plan.patches.map(({ position, bytes }) => ({ start: position, end: position + bytes.length })),
+    ...plan.filesystems.flatMap(({ start, plan: { mapped } }) =>
+      mapped.map((range) => ({ start: start + range.start, end: start + range.end })),
+    ),
+  ].sort((a, b) => a.start - b.start);
+  const empty: ByteRange[] = [];
+  let end = 0;
+  for (const range of touched) {
+    if (range.start > end) empty.push({ start: end, end: range.start });
+    end = Math.max(end, range.end);
+  }
+  if (end < plan.deviceSize) empty.push({ start: end, end: plan.deviceSize });
+  return empty;
+}
+
 /** Opens a new file at `path` for the image. Errors: those of the file system (ENOSPC as it is). */
 export async function openRawImage(path: string, plan: RawImagePlan): Promise<RawImageWriter> {
   const handle = await open(path, 'wx+', 0o644);

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { createBmap, digestImage, hashFile, type Checkpoints, type ImageDigests } from '@boxship/disk';
 import { runProgram, writeFileAtomically, type Progress } from '@boxship/host';
 import type { Digest, RawArtifactOptions, RawCompression, Variant } from '@boxship/model';
-import { mappedRanges, type RawImagePlan, type RawImageWriter } from './raw-artifact.ts';
+import { emptyRanges, mappedRanges, type RawImagePlan, type RawImageWriter } from './raw-artifact.ts';
 
 /** A file of an artifact, as a release names it. */
 export interface ArtifactFile {
@@ -52,7 +52,10 @@ export async function digestWhileWritten(
   plan: RawImagePlan,
   signal: AbortSignal | undefined,
 ): Promise<ImageDigests> {
-  return await digestImage(image.path, mappedRanges(plan), { written: image.written, ...(signal ? { signal } : {}) });
+  return await digestImage(image.path, mappedRanges(plan), {
+    ...{ written: image.written, zeros: emptyRanges(plan) },
+    ...(signal ? { signal } : {}),
+  });
 }
 
 /**
