@@ -1,11 +1,11 @@
-// Builds dist/bench/{main,floor}.mjs, because Node 20 does not run TypeScript.
+// Builds dist/bench/{main,floor,plain-write}.mjs, because Node 20 does not run TypeScript.
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 await build({
-  entryPoints: [here('src/main.ts'), here('src/floor.ts')],
+  entryPoints: [here('src/main.ts'), here('src/floor.ts'), here('src/plain-write.ts')],
   outdir: here('../../dist/bench'),
   outExtension: { '.js': '.mjs' },
   bundle: true,

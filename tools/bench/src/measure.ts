@@ -3,12 +3,13 @@ import { startProgram } from '@boxship/host';
 
 export interface Measured {
   readonly seconds: number;
+  /** Processor time, user and system, of the program and all that it waited for. */
+  readonly cpuSeconds: number;
   /** Highest sum of the resident memory of the program and all that it started, bytes. Shared pages count once each. */
   readonly peakBytes: number;
-  readonly output: string;
 }
 
-/** Runs a program and watches its process tree. Fails with all that it printed when its exit code is not 0. */
+/** Runs a program and watches its process tree; one at a time. Fails with all that it printed when its exit code is not 0. */
 export async function measure(
   program: string,
   args: readonly string[],
@@ -16,6 +17,7 @@ export async function measure(
 ): Promise<Measured> {
   const chunks: Buffer[] = [];
   const collect = (chunk: Buffer) => void chunks.push(chunk);
+  const before = childrenSeconds();
   const started = process.hrtime.bigint();
   const child = await startProgram(program, args, { env, onOutput: collect, onErrors: collect });
   let peakBytes = 0;
@@ -25,31 +27,51 @@ export async function measure(
   const { code } = await child.ended;
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   clearInterval(timer);
-  const output = Buffer.concat(chunks).toString();
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}:\n${output}`);
-  return { seconds, peakBytes, output };
+  if (code !== 0) {
+    throw new Error(`${program} ${args.join(' ')} ended with ${code}:\n${Buffer.concat(chunks).toString()}`);
+  }
+  return { seconds, cpuSeconds: childrenSeconds() - before, peakBytes };
 }
 
-/** RSS of a process and its descendants, from /proc. */
+/** The figures in the middle, each for itself; the peak is the highest. */
+export function median(runs: readonly Measured[]): Measured {
+  const middle = (values: number[]): number => {
+    const sorted = values.sort((a, b) => a - b);
+    const half = sorted.length >> 1;
+    return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+  };
+  return {
+    seconds: middle(runs.map((run) => run.seconds)),
+    cpuSeconds: middle(runs.map((run) => run.cpuSeconds)),
+    peakBytes: Math.max(...runs.map((run) => run.peakBytes)),
+  };
+}
+
+/** CPU time of all children that ended and of what they waited for: `cutime` and `cstime` of proc(5), in ticks of 10 ms. */
+function childrenSeconds(): number {
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from the third one on
+  return (Number(fields[13]) + Number(fields[14])) / 100;
+}
+
+/**
+ * Memory of a process and its descendants: of the first one the highest that it ever had (VmHWM), which no sampling misses,
+ * of the others what they have now.
+ */
 function treeMemory(root: number): number {
-  const parents = new Map<number, number>();
-  const memory = new Map<number, number>();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
+  let sum = 0;
+  const pending = [root];
+  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
     try {
-      const status = readFileSync(`/proc/${name}/status`, 'utf8');
-      parents.set(Number(name), Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
-      memory.set(Number(name), Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024);
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+      const field = pid === root ? /^VmHWM:\s+(\d+) kB/m : /^VmRSS:\s+(\d+) kB/m;
+      sum += Number(field.exec(status)?.[1] ?? 0) * 1024;
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const children = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
+        pending.push(...children.split(' ').filter(Boolean).map(Number));
+      }
     } catch {
       // it ended while we looked
-    }
-  }
-  let sum = 0;
-  for (const pid of memory.keys()) {
-    for (let at: number | undefined = pid; at !== undefined && at > 1; at = parents.get(at)) {
-      if (at !== root) continue;
-      sum += memory.get(pid)!;
-      break;
     }
   }
   return sum;
