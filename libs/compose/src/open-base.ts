@@ -1,7 +1,7 @@
 import { basePath, fileIdentity, type Machine } from '@boxship/catalog';
-import { readDeviceFacts } from '@boxship/filesystem';
+import { readDeviceFacts, readKernelCommandLines } from '@boxship/filesystem';
 import { probeBaseImage, type BaseImage, type BaseRootfs } from '@boxship/formats';
-import { UserError, type DeviceFacts, type Variant } from '@boxship/model';
+import { readerSlice, UserError, type DeviceFacts, type Variant } from '@boxship/model';
 import type { OpenProduct } from './open-product.ts';
 
 /** A vendor's base image, open: what is the rootfs, and what that says of the device. */
@@ -44,7 +44,17 @@ export async function openBase(open: OpenProduct, machine: Machine, variant: Var
       architecture: machine.platform.split('/')[1]!,
       ...(machine.rootfs ? { selector: machine.rootfs } : {}),
     });
-    return { image, rootfs, facts: await readDeviceFacts(rootfs.files) };
+    const partitions = image.devices.flatMap(({ table, content }) =>
+      table.partitions
+        .filter(({ number }) => number !== rootfs.partition)
+        .map(({ number, start, size }) => ({
+          name: `partition ${number}`,
+          content: readerSlice(content, start, size),
+        })),
+    );
+    const kernelCommandLines = await readKernelCommandLines(rootfs.files, partitions);
+    const known = kernelCommandLines.length > 0 ? { kernelCommandLines } : {};
+    return { image, rootfs, facts: { ...(await readDeviceFacts(rootfs.files)), ...known } };
   } catch (error) {
     await image.close();
     throw error;

@@ -2,3 +2,4 @@ export * from './zip/read-zip.ts';
 export * from './tar/index.ts';
 export * from './rootfs/index.ts';
 export * from './ext4/index.ts';
+export { openFat, type FatEntry, type FatReader } from './fat/fat-reader.ts';

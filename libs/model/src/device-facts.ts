@@ -22,9 +22,17 @@ export interface DeviceFacts {
   readonly programs: Readonly<Record<string, string>>;
   /** The kernel's configuration, when the rootfs has it: name without CONFIG_ to y, m, n or a value; what is absent is off. */
   readonly kernelConfig?: Readonly<Record<string, string>>;
+  /** What the boot loader hands to the kernel, for each entry that it may boot; absent when no place that we read has it. */
+  readonly kernelCommandLines?: readonly KernelCommandLine[];
   /** Of that configuration: `6.6.52`, and the kernel's word for the architecture (`x86`, `arm64`, `arm`). */
   readonly kernelVersion?: string;
   readonly kernelArchitecture?: string;
+}
+
+export interface KernelCommandLine {
+  /** File that it was read from, as in `partition 1: loader/entries/vendor.conf`. */
+  readonly where: string;
+  readonly text: string;
 }
 
 /** A socket that is in the rootfs already: a store must fit it. */

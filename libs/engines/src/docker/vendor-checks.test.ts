@@ -73,3 +73,22 @@ describe('dockerWarnings', () => {
     expect(codes(change)).toEqual(expected);
   }); // prettier-ignore
 });
+
+describe('the AppArmor warning', () => {
+  const config = { SECURITY_APPARMOR: 'y', LSM: 'yama,apparmor' };
+  const warning = (...texts: string[]) =>
+    dockerWarnings({
+      ...exampleFacts,
+      apparmorParser: false,
+      kernelConfig: config,
+      ...(texts.length > 0 ? { kernelCommandLines: texts.map((text) => ({ where: 'partition 1: cmdline.txt', text })) } : {}),
+    }).find(({ code }) => code === 'APPARMOR_WITHOUT_PARSER')?.message; // prettier-ignore
+
+  it('says what is known, and where it was read', () => {
+    expect(warning('quiet')).toContain('its command line, partition 1: cmdline.txt), and the base image has no apparmor_parser: docker will refuse'); // prettier-ignore
+    expect(warning('quiet apparmor=0')).toBeUndefined();
+    expect(warning('lsm=yama')).toBeUndefined();
+    expect(warning()).toContain('was found in no place that is read here');
+    expect(warning('quiet', 'apparmor=0')).toContain('the entries of the boot loader differ');
+  });
+});

@@ -1,4 +1,5 @@
 import { UserError, type DeviceFacts, type EngineFacts, type Problem } from '@boxship/model';
+import { cgroupWarnings, switchesAppArmorOn } from '../kernel-command-line.ts';
 import { kernelWarnings } from '../kernel-warnings.ts';
 import { engineConflict, mountConflicts, requireEngine } from '../vendor-settings.ts';
 import { dockerKernelOptions } from './kernel-options.ts';
@@ -56,21 +57,25 @@ function dockerSettings(docker: EngineFacts): { where: string; key: string; valu
 
 /** What would keep docker from starting, or from starting containers. */
 export function dockerWarnings(facts: DeviceFacts): Problem[] {
-  return [...apparmorWarnings(facts), ...kernelWarnings(facts, 'docker', dockerKernelOptions)];
+  return [
+    ...apparmorWarnings(facts),
+    ...kernelWarnings(facts, 'docker', dockerKernelOptions),
+    ...cgroupWarnings(facts, 'docker'),
+  ];
 }
 
-function apparmorWarnings({ kernelConfig, apparmorParser }: DeviceFacts): Problem[] {
-  const lsm = kernelConfig?.['LSM']?.split(',') ?? [];
-  const apparmor =
-    kernelConfig?.['SECURITY_APPARMOR'] === 'y' &&
-    (lsm.includes('apparmor') || kernelConfig['DEFAULT_SECURITY_APPARMOR'] === 'y');
-  if (!apparmor || apparmorParser) return [];
-  return [
-    {
-      code: 'APPARMOR_WITHOUT_PARSER',
-      message:
-        'the kernel switches AppArmor on and the base image has no apparmor_parser: unless its kernel command line has apparmor=0, docker will refuse to start any container',
-      hint: 'Add the package apparmor to the base image, or apparmor=0 to its kernel command line (which is not read here).',
-    },
-  ];
+/** moby daemon/apparmor_default.go: with AppArmor in the kernel and no parser, no container starts. */
+function apparmorWarnings(facts: DeviceFacts): Problem[] {
+  if (facts.apparmorParser || !facts.kernelConfig) return [];
+  const isOn = switchesAppArmorOn(facts);
+  if (isOn === false) return [];
+  const lines = facts.kernelCommandLines ?? [];
+  const hint = 'Add the package apparmor to the base image, or apparmor=0 to its kernel command line.';
+  const places = [...new Set(lines.map(({ where }) => where))].join(', ');
+  const message = isOn
+    ? `the kernel switches AppArmor on (its configuration and its command line, ${places}), and the base image has no apparmor_parser: docker will refuse to start any container`
+    : lines.length === 0
+      ? 'the kernel is built to switch AppArmor on, and the base image has no apparmor_parser: docker will refuse to start any container, unless the kernel command line has apparmor=0; that was found in no place that is read here (systemd-boot, extlinux, GRUB, cmdline.txt)'
+      : `the entries of the boot loader differ in whether the kernel switches AppArmor on (${places}), and the base image has no apparmor_parser: where it does, docker will refuse to start any container`;
+  return [{ code: 'APPARMOR_WITHOUT_PARSER', message, hint }];
 }

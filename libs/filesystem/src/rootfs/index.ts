@@ -6,3 +6,4 @@ export { MAX_ROOTFS_ENTRIES, openTarRootfs, type TarRootfsOptions } from './tar-
 export { probeFilesystem, type Ext4Superblock } from './ext4-superblock.ts';
 export { readDeviceFacts } from './device-facts.ts';
 export { parseKernelConfig, type KernelConfig } from './kernel-config.ts';
+export { readKernelCommandLines, type BootPartition } from './kernel-command-line.ts';
