@@ -17,12 +17,12 @@ for (const release of releaseNames) {
       beforeAll(async () => {
         layer = await generateLayer(release, engine);
       });
-      const inputs = () => [META_BOXSHIP, layer.path];
+      const inputs = () => [layer.metaBoxship, layer.path];
       proof(`${release}/${engine}/check-layer`, { release, inputs }, () =>
-        checkLayer(release, layer.path, [META_BOXSHIP]),
+        checkLayer(release, layer.path, [layer.metaBoxship]),
       );
       proof(`${release}/${engine}/check-layer-opted-in`, { release, inputs }, () =>
-        checkLayer(release, layer.path, [META_BOXSHIP], layer.optIn),
+        checkLayer(release, layer.path, [layer.metaBoxship], layer.optIn),
       );
     });
   }

@@ -4,7 +4,8 @@ usage: closure.py BITBAKE-LIB BB-CACHE RESULT.json SEED...
 
 A seed is a recipe or a package. The result names the recipes' files (`recipes`, base names without version) and the
 recipes in those files that no seed needs (`outsideWorld`), so that `bitbake world` stays whole when all others are masked.
-Reads build and runtime dependencies and those of tasks (task flag `depends`). A name that nobody provides is reported in
+Reads build and runtime dependencies and those of tasks (flags `depends` and
+`rdepends`). A name that nobody provides is reported in
 `missing`; bitbake itself decides whether that matters.
 """
 
@@ -71,6 +72,9 @@ while queue:
     for tasks in (info.task_deps.get("depends") or {}).values():
         for wanted in tasks.split():
             need(wanted.split(":")[0], False, info.pn)
+    for tasks in (info.task_deps.get("rdepends") or {}).values():
+        for wanted in tasks.split():
+            need(wanted.split(":")[0], True, info.pn)
     for wanted in [*info.rdepends, *(w for some in info.rdepends_pkg.values() for w in some)]:
         need(wanted, True, info.pn)
     for wanted in [*info.rrecommends, *(w for some in info.rrecommends_pkg.values() for w in some)]:

@@ -1,9 +1,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseProduct } from '@boxship/catalog';
 import { engines } from '@boxship/engines';
-import { layerFiles, planLayer, type LayerPlan } from '@boxship/generate';
+import { planLayer, type LayerPlan } from '@boxship/generate';
+import { runProgram } from '@boxship/host';
+import { inject } from 'vitest';
 import { publicKeyPem } from '../../libs/generate/src/testing/sample-layer.ts';
 import { yoctoFolder, type Release } from './checkouts.ts';
 
@@ -18,6 +20,8 @@ export const engineNames: readonly string[] = ['docker', 'podman', 'containerd',
 
 export interface GeneratedLayer {
   readonly path: string;
+  /** The static layer as the program wrote it beside. */
+  readonly metaBoxship: string;
   /** The file that a distro requires to opt in, as it is named in the layer. */
   readonly optInName: string;
   readonly optIn: string;
@@ -30,45 +34,42 @@ export interface LayerOptions {
   readonly machine?: string;
 }
 
-/** Writes the layer of a sample product below the folder of these tests, as a user who builds may read it. */
+/** What the program writes for a sample product, below the folder of these tests, where a user who builds may read it. */
 export async function generateLayer(
   release: Release,
   engine: string,
   { machine = 'qemux86-64' }: LayerOptions = {},
 ): Promise<GeneratedLayer> {
-  const name = `acme-${engine}`;
-  const product = parseProduct(
-    'boxship.yaml',
-    `apiVersion: boxship/v1
-product: ${name}
+  const folder = join(yoctoFolder(), release, 'layers', `${engine}-${machine}`);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const text = `apiVersion: boxship/v1
+product: acme-${engine}
 version: 1.4.0
 machines: { ${machine}: {} }
 engine: ${engine}
-apps: { web: { compose: ./compose.yaml }, hmi: { compose: ./hmi.yaml } }
+apps: { web: { compose: ./compose.yaml }, hmi: { compose: ./compose.yaml } }
 variants: { basic: { apps: [web] }, pro: { extends: basic, apps: [hmi] } }
 signing: { key: ./release.key }
 yocto: { release: ${release}, maintainer: Jane Doe <jane@acme.example> }
-`,
-  );
-  const plan = planLayer(product);
-  const path = join(layerRoot(release, engine, machine), `meta-${plan.section.name}`);
-  await rm(path, { recursive: true, force: true });
-  for (const file of await layerFiles(plan, { key: { publicKeyPem, development: false } })) {
-    await mkdir(dirname(join(path, file.path)), { recursive: true });
-    await writeFile(join(path, file.path), file.text);
-  }
-  const optInName = `conf/distro/include/${plan.section.name}.inc`;
+`;
+  await writeFile(join(folder, 'boxship.yaml'), text);
+  await writeFile(join(folder, 'compose.yaml'), 'services: { web: { image: registry.example.com/acme/web:1 } }\n');
+  await writeFile(join(folder, 'release.pub'), publicKeyPem);
+  const product = ['-f', join(folder, 'boxship.yaml')];
+  await runProgram(process.execPath, [inject('program'), 'layer', ...product, '--out', folder]);
+  const plan = planLayer(parseProduct('boxship.yaml', text));
+  const { name } = plan.section;
+  const optInName = `conf/distro/include/${name}.inc`;
+  const path = join(folder, `meta-${name}`);
   return {
     path,
+    metaBoxship: join(folder, 'meta-boxship'),
     optInName,
     optIn: join(path, optInName),
-    images: plan.variants.map(({ recipePart }) => `${plan.section.name}-image-${recipePart}`),
+    images: plan.variants.map(({ recipePart }) => `${name}-image-${recipePart}`),
     plan,
   };
-}
-
-function layerRoot(release: Release, engine: string, machine: string): string {
-  return join(yoctoFolder(), release, 'layers', `${engine}-${machine}`);
 }
 
 /** Engines whose module says what a Yocto image needs must all be checked here. */

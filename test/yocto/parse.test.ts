@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { complaints, finalValues, inBuild, makeBuildFolder, type BuildFolder } from './build-folder.ts';
 import type { Release } from './checkouts.ts';
 import {
-  META_BOXSHIP,
   engineNames,
   engineWithoutCheck,
   generateLayer,
@@ -23,7 +22,7 @@ for (const release of releaseNames) {
       beforeAll(async () => {
         layer = await generateLayer(release, engine);
       });
-      const inputs = () => [META_BOXSHIP, layer.path, import.meta.filename];
+      const inputs = () => [layer.metaBoxship, layer.path, import.meta.filename];
 
       proof(`${release}/${engine}/parse`, { release, inputs }, async () => {
         const build = await optedIn(release, engine, layer);
@@ -87,7 +86,7 @@ for (const release of releaseNames) {
 async function optedIn(release: Release, engine: string, layer: GeneratedLayer): Promise<BuildFolder> {
   const set = await restrictedSet(release);
   return await makeBuildFolder(release, `opted-in-${engine}`, {
-    layers: [META_BOXSHIP, layer.path],
+    layers: [layer.metaBoxship, layer.path],
     recipes: set.recipes,
     configuration: [`require ${layer.optInName}`, ...worldConfiguration(set)],
   });

@@ -26,6 +26,8 @@ const SEEDS = [
   'grub-efi', 'systemd-boot', 'wic-tools', 'containerd-opencontainers', 'runc-docker', 'runc-opencontainers',
 ]; // prettier-ignore
 
+const CLOSURE = join(import.meta.dirname, 'closure.py');
+
 /** Lines of local.conf for every build with the restricted set. */
 export function worldConfiguration({ outsideWorld }: RestrictedSet): readonly string[] {
   return outsideWorld.map((recipe) => `EXCLUDE_FROM_WORLD:pn-${recipe} = "1"`);
@@ -35,6 +37,7 @@ export function worldConfiguration({ outsideWorld }: RestrictedSet): readonly st
 export async function restrictedSet(release: Release): Promise<RestrictedSet> {
   const key = createHash('sha256')
     .update(JSON.stringify([await layerCommits(release), SEEDS]))
+    .update(await readFile(CLOSURE))
     .digest('hex');
   const file = join(yoctoFolder(), release, `restricted-${key.slice(0, 12)}.json`);
   if (!existsSync(file)) {
@@ -44,9 +47,8 @@ export async function restrictedSet(release: Release): Promise<RestrictedSet> {
     const { code, text } = await inBuild(build, ['bitbake', '-p']);
     if (code !== 0) throw new Error(`bitbake -p of all layers of ${release} ended with ${code}:\n${text.slice(-3000)}`);
     await mkdir(join(yoctoFolder(), release), { recursive: true });
-    const closure = join(import.meta.dirname, 'closure.py');
     const library = join(checkout(release, 'bitbake'), 'lib');
-    await runProgram('python3', [closure, library, await parseCache(build), `${file}.partial`, ...SEEDS]);
+    await runProgram('python3', [CLOSURE, library, await parseCache(build), `${file}.partial`, ...SEEDS]);
     await rename(`${file}.partial`, file);
   }
   return JSON.parse(await readFile(file, 'utf8')) as RestrictedSet;

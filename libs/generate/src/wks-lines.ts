@@ -4,6 +4,8 @@ import type { YoctoRelease } from '@boxship/yocto';
 import type { LayerPlan, PlannedMachine } from './layer-plan.ts';
 
 const DEFAULT_ALIGNMENT = 4 * KiB; // wic's own
+/** GPT type of a Linux file system (UEFI registry, Discoverable Partitions Specification). */
+const LINUX_FILESYSTEM = '0FC63DAF-8483-4772-8E79-3D69D8477DE4';
 const OUR_ALIGNMENT = 4096; // KiB: the erase block of common eMMC and SD cards, as compose has it
 
 /** The partitions of a machine in the language of wic (openembedded-core ref-manual/kickstart), ours behind them. */
@@ -22,10 +24,12 @@ export function wksLines(plan: LayerPlan, machine: PlannedMachine, bundle?: stri
     ];
   });
   if (bundle !== undefined) {
+    // wic refuses names in an MBR, and takes a partition without --fstype for Microsoft's in a GPT
+    const named = (name: string) => (table === 'gpt' ? `--part-name ${name} --part-type ${LINUX_FILESYSTEM}` : '--system-id 0x83'); // prettier-ignore
     // no --label: wic would write it into the file systems, and change what was signed
     for (const role of ['store', 'data']) {
       lines.push(
-        `part --source rawcopy --sourceparams="file=${bundle}.${role}.ext4" --ondisk ${disk.device} --part-name boxship-${role} --align ${OUR_ALIGNMENT}`,
+        `part --source rawcopy --sourceparams="file=${bundle}.${role}.ext4" --ondisk ${disk.device} ${named(`boxship-${role}`)} --align ${OUR_ALIGNMENT}`,
       );
     }
   }
