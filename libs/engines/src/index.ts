@@ -10,5 +10,6 @@ export {
   type KernelOption,
   type MissingOptions,
 } from './kernel-options.ts';
+export { footprints, type EngineFootprint } from './footprints.ts';
 export { kernelTables } from './kernel-tables.ts';
 export { buildNeedsOf, engineBuilds, type BuildOptions, type EngineBuild } from './build-needs.ts';

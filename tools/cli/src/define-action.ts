@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
+import type { ExitCode } from './exit-codes.ts';
 import { runSession, type ClassifyError, type GlobalOptions, type Session } from './session.ts';
 
 /** Sets what a command does; its exit code becomes that of the process. `Arguments` are those of the command line. */
 export function defineAction<Options extends object, Arguments extends readonly string[] = []>(
   command: Command,
-  work: (session: Session, options: Options & GlobalOptions, ...given: Arguments) => Promise<void>,
+  work: (session: Session, options: Options & GlobalOptions, ...given: Arguments) => Promise<ExitCode | void>,
   classify?: ClassifyError,
 ): void {
   command.action(async (...all: unknown[]) => {

@@ -7,6 +7,7 @@ export const exitCodes = {
   usage: 2,
   verificationFailed: 3,
   doesNotFit: 4,
+  notHere: 5,
   defect: 70,
   interrupted: 130,
 } as const;
@@ -20,6 +21,7 @@ export const exitCodeTable: readonly (readonly [ExitCode, string])[] = [
   [exitCodes.usage, 'the command line is wrong'],
   [exitCodes.verificationFailed, 'verify: something is not what the key signed'],
   [exitCodes.doesNotFit, 'the bundle does not fit the store or the disk; nothing was written'],
+  [exitCodes.notHere, 'assess: containers do not belong on this device, or not on this base image'],
   [exitCodes.defect, 'a defect of Boxship'],
   [exitCodes.interrupted, 'interrupted (Ctrl-C, SIGTERM); nothing that looks whole was left'],
 ];

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAssess } from './assess.ts';
 import { addBoot } from './boot.ts';
 import { addCompose } from './compose.ts';
 import { exitCodeTable } from './exit-codes.ts';
@@ -40,6 +41,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addStore,
     addVerify,
     addBoot,
+    addAssess,
     addKeygen,
     addImportKey,
     addSchema,

@@ -34,12 +34,12 @@ export interface Session {
 export type ClassifyError = (report: ErrorReport) => ExitCode;
 
 /**
- * Runs a command: prints its result or its error in the form that was asked for, and gives the exit code.
+ * Runs a command: prints its result or its error in the form that was asked for, and gives the exit code: that of `work`, else 0.
  * Standard output has results only, standard error progress and errors.
  */
 export async function runSession(
   options: GlobalOptions,
-  work: (session: Session) => Promise<void>,
+  work: (session: Session) => Promise<ExitCode | void>,
   classify: ClassifyError = ({ exitCode }) => exitCode,
 ): Promise<ExitCode> {
   using interruption = listenForInterruption(exitCodes.interrupted);
@@ -60,8 +60,7 @@ export async function runSession(
     interrupt: interruption.interrupt,
   };
   try {
-    await Promise.race([work(session), interruption.overdue]);
-    return exitCodes.ok;
+    return (await Promise.race([work(session), interruption.overdue])) ?? exitCodes.ok;
   } catch (error) {
     const report = reportOf(error, interruption.signal.aborted);
     const told = { ...report, exitCode: classify(report) };

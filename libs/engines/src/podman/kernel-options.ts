@@ -12,9 +12,15 @@ export const podmanKernelOptions = withBase(
       ],
     ),
     ...kernelOptions(
-      'recommended',
-      'podman 5 docs/source/markdown/options/pids-limit.md: 2048 by default, where the controller exists',
-      [['CGROUP_PIDS', 'y', 'The default limit of 2048 processes for each container.']],
+      'required',
+      'seen with podman 5.8.6 and crun 1.28 without the controller: every run ends with 126',
+      [
+        [
+          'CGROUP_PIDS',
+          'y',
+          'Every container has a limit of 2048 processes unless told otherwise, and crun refuses to start it without.',
+        ],
+      ],
     ),
     ...kernelOptions(['user-namespaces'], 'podman docs/tutorials/rootless_tutorial.md', [
       ['USER_NS', 'y', 'User ids of a container are not those of the device.'],

@@ -1,0 +1,13 @@
+import { engineBuilds, footprints, type EngineBuild, type EngineFootprint } from '@boxship/engines';
+import { pick } from '@boxship/model';
+
+/** What the engine costs. Errors: UNKNOWN_ENGINE, with the known ones. */
+export function footprintOf(engine: string): EngineFootprint {
+  return pick<EngineFootprint>('engine', footprints, engine);
+}
+
+/** Why a Yocto build cannot give the engine to the platform; undefined when it can. */
+export function whyNotBuilt(engine: string, platform: string): string | undefined {
+  const { known, why } = pick<EngineBuild>('engine', engineBuilds, engine).platforms;
+  return known.includes(platform) ? undefined : why;
+}
