@@ -1,0 +1,2 @@
+export { bucket, type Bucket } from './bucket.ts';
+export { writeBolt } from './write-bolt.ts';

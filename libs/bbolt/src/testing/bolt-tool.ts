@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runProgram } from '@boxship/host';
+
+const SOURCE = new URL('tool/main.go', import.meta.url).pathname;
+/** Where Debian's golang-*-dev packages put their sources. */
+const GOPATH = '/usr/share/gocode';
+
+/** Why bbolt cannot be built here, or undefined. On CI (CI=true) nothing is skipped: there it throws. */
+export function whyNoGo(): string | undefined {
+  const hasGo = spawnSync('go', ['version']).status === 0;
+  const hasBolt = spawnSync('test', ['-d', join(GOPATH, 'src/go.etcd.io/bbolt')]).status === 0;
+  const why = hasGo && hasBolt ? undefined : 'golang-go or golang-github-coreos-bbolt-dev is missing';
+  if (why && process.env['CI'] === 'true') throw new Error(`${why}, and CI=true allows no skipped tests`);
+  return why;
+}
+
+/** Path of the tool, built once for each change of its source. */
+export async function buildBoltTool(): Promise<string> {
+  const { mtimeMs, size } = await stat(SOURCE);
+  const path = join(tmpdir(), `boxship-bolt-tool-${process.getuid?.() ?? 0}-${size}-${Math.floor(mtimeMs)}`);
+  if (await stat(path).catch(() => undefined)) return path;
+  const scratch = await mkdtemp(join(tmpdir(), 'boxship-bolt-build-'));
+  try {
+    const env = { GO111MODULE: 'off', GOPATH, GOCACHE: join(scratch, 'cache'), GOFLAGS: '', HOME: scratch };
+    await runProgram('go', ['build', '-o', join(scratch, 'tool'), SOURCE], { env });
+    await rename(join(scratch, 'tool'), path);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+  return path;
+}
+
+/** Lines that the tool printed; rejects with its words when it fails. */
+export async function runTool(tool: string, args: readonly string[]): Promise<string[]> {
+  const { stdout } = await runProgram(tool, args);
+  return stdout.toString().split('\n').filter(Boolean);
+}
