@@ -14,6 +14,12 @@ export const DOCKER_SUITES: Readonly<Record<DockerVersion, string>>;
 export function whyNoDockerd(): string | undefined;
 export function dockerRoot(version: DockerVersion): Promise<{ readonly folder: string; readonly version: string }>;
 export function withDockerd<T>(
-  options: { readonly version: DockerVersion; readonly dataRoot: string; readonly args?: readonly string[] },
+  options: {
+    readonly version: DockerVersion;
+    readonly dataRoot: string;
+    readonly args?: readonly string[];
+    readonly folders?: readonly string[];
+    readonly containerdStore?: boolean;
+  },
   work: (docker: Docker) => Promise<T>,
 ): Promise<T>;

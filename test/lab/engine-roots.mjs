@@ -1,7 +1,7 @@
 // Real docker daemons of three Debian releases, each private: its own root, data root, socket; no network, no iptables.
 // Needs root (a daemon does); see `whyNoDockerd`.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -30,9 +30,9 @@ export async function dockerRoot(version) {
 
 /**
  * Runs `work` with a docker daemon of `version` on `dataRoot`, and stops it whatever happens. `args` are added to its
- * command line. `docker.run('images', '-q')` is what the client prints; `docker.host` is for DOCKER_HOST.
+ * command line; it may see `folders` too. `containerdStore`: images in containerd's store. `docker.run('images', '-q')` is what the client prints; `docker.host` is for DOCKER_HOST.
  */
-export async function withDockerd({ version, dataRoot, args = [] }, work) {
+export async function withDockerd({ version, dataRoot, args = [], folders = [], containerdStore = false }, work) {
   const { folder: root } = await dockerRoot(version);
   const folder = mkdtempSync(join(tmpdir(), 'boxship-dockerd-'));
   const log = join(folder, 'log');
@@ -40,15 +40,25 @@ export async function withDockerd({ version, dataRoot, args = [] }, work) {
   const scratch = mkdtempSync(join(tmpdir(), 'boxship-root-'));
   mkdirSync(dataRoot, { recursive: true });
   const output = openSync(log, 'a');
+  writeFileSync(
+    join(folder, 'daemon.json'),
+    JSON.stringify({ features: { 'containerd-snapshotter': containerdStore } }),
+  );
   const daemon = [
     ...['dockerd', '--data-root', dataRoot, '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')],
     ...['-H', `unix://${socket}`, '--iptables=false', '--ip6tables=false', '--bridge=none', '--ip-masq=false'],
-    ...['--userland-proxy=false', '--storage-driver=overlay2', ...args],
+    ...[
+      '--userland-proxy=false',
+      `--storage-driver=${containerdStore ? 'overlayfs' : 'overlay2'}`,
+      '--config-file',
+      join(folder, 'daemon.json'),
+      ...args,
+    ],
   ];
   const child = spawn(
     'setpriv',
     // All of it is gone when this process is, however that ends: unshare dies with us, and its children with it.
-    ['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', join(here, 'enter-root.sh'), root, scratch, dataRoot, folder, '--', ...daemon],
+    ['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', join(here, 'enter-root.sh'), root, scratch, dataRoot, folder, ...folders, '--', ...daemon],
     { stdio: ['ignore', output, output], env: { PATH, LC_ALL: 'C.UTF-8' } },
   ); // prettier-ignore
   closeSync(output);

@@ -26,6 +26,8 @@ export async function makeSampleProduct(options: {
   readonly base: string;
   readonly version?: string;
   readonly keys?: string;
+  /** Default: docker; the base must have it. */
+  readonly engine?: string;
   /** Layers that today's tools trip over: zstd, sparse entries. */
   readonly traps?: boolean;
 }): Promise<SampleProduct> {
@@ -59,6 +61,7 @@ product: acme-gateway
 version: ${version}.0
 machines:
   ${MACHINE}: { base: ${options.base} }
+engine: ${options.engine ?? 'docker'}
 apps:
   gateway: { compose: ./apps/gateway/compose.yaml, console: true }
   hmi: { compose: ./apps/hmi/compose.yaml, console: true }
@@ -105,7 +108,7 @@ export async function composeSample(product: SampleProduct, variant: 'basic' | '
 }
 
 export async function readSampleRelease(productFolder: string, variant: 'basic' | 'pro'): Promise<SampleRelease> {
-  const { stdout } = await runProgram('find', [join(productFolder, 'deploy'), '-name', `*-docker-${variant}`]);
+  const { stdout } = await runProgram('find', [join(productFolder, 'deploy'), '-name', `${MACHINE}-*-${variant}`]);
   const folder = stdout.toString().trim();
   const release = JSON.parse(await readFile(join(folder, 'release.json'), 'utf8')) as Release;
   return {

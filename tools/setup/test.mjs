@@ -21,6 +21,7 @@ const stages = [
   check('lint', node(bin('nx'), 'show', 'projects'), node(bin('eslint'), '.', '--max-warnings', '0')),
   check('types', node(bin('typescript'), '-b')),
   vitest('unit'),
+  vitest('engines', '--config', 'test/engines/vitest.config.ts'),
   check('build', node(bin('nx'), 'run', '@boxship/cli:build')),
   ...(existsSync(join(root, 'test', 'product'))
     ? [vitest('product', '--config', 'test/product/vitest.config.ts')]

@@ -64,8 +64,8 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
     name: raw.product,
     version: raw.version,
     machines: machinesOf(yaml, raw, problems),
-    engine: engineOf(raw),
     engineSettings: engineSettingsOf(yaml, raw.engine, problems),
+    engine: engineOf(raw.engine ?? 'docker'),
     apps: appsOf(yaml, raw),
     images: Object.entries(raw.images ?? {}).map(([reference, { from }]) => ({
       reference,

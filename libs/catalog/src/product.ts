@@ -20,6 +20,7 @@ export interface Machine {
   readonly name: string;
   /** The vendor's image. Absent: `compose` cannot make one yet; `layer` and `store` need none. */
   readonly base?: BaseSource;
+  readonly engine?: VariantEngine;
   /** `os/architecture[/variant]` of the images that it runs. */
   readonly platform: string;
   readonly rootfs?: RootfsSelector;
@@ -45,6 +46,7 @@ export interface ProductApp {
 
 export interface ProductVariant {
   readonly name: string;
+  readonly engine?: VariantEngine;
   readonly apps: readonly string[];
   readonly machines: readonly string[];
   readonly where: Location;
@@ -65,8 +67,9 @@ export interface Product {
   readonly name: string;
   readonly version: string;
   readonly machines: readonly Machine[];
-  readonly engine: VariantEngine;
   readonly engineSettings: EngineSettings;
+  /** Of what names none itself: a variant's engine goes before its machine's, and that before this one. */
+  readonly engine: VariantEngine;
   readonly apps: readonly ProductApp[];
   readonly images: readonly ImageOrigin[];
   readonly variants: readonly ProductVariant[];

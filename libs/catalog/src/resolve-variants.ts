@@ -1,7 +1,7 @@
 import { UserError, parseDigest, type Problem, type Variant, type VariantApp } from '@boxship/model';
 import { baseOrigin } from './base-source.ts';
 import type { Lock } from './lock-file.ts';
-import type { Machine, Product } from './product.ts';
+import type { Machine, Product, ProductVariant } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
 import { neededPrograms } from './tool-versions.ts';
 
@@ -31,7 +31,7 @@ export function resolveVariants(
   const all = product.variants.flatMap((variant) =>
     product.machines
       .filter(({ name }) => variant.machines.includes(name))
-      .map((machine) => resolveVariant(product, variant.name, variant.apps, machine, lock, options)),
+      .map((machine) => resolveVariant(product, variant, machine, lock, options)),
   );
   refuseSameOutput(all); // of those that are not asked for, too: they are made another day
   for (const variant of all) refuseLongName(variant);
@@ -122,8 +122,7 @@ export function wantedImages(product: Product, apps: ProductApps): readonly Want
 
 function resolveVariant(
   product: Product,
-  name: string,
-  appNames: readonly string[],
+  { name, apps: appNames, engine: variantEngine }: ProductVariant,
   machine: Machine,
   lock: Lock,
   { signing, version }: ResolveOptions,
@@ -141,7 +140,7 @@ function resolveVariant(
     name,
     machine: { name: machine.name, platform: machine.platform, ...(machine.rootfs ? { rootfs: machine.rootfs } : {}) },
     ...(base ? { base: { digest: base.digest, size: base.size } } : {}),
-    engine: product.engine,
+    engine: variantEngine ?? machine.engine ?? product.engine,
     apps,
     images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),
     artifacts: product.artifacts,

@@ -1,8 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import type { Cache } from '@boxship/host';
 import { openImageLayer } from '@boxship/image-layers';
-import { UserError, type ContainerImage, type Descriptor, type ImageLayer, type LockedImage } from '@boxship/model';
-import { blobPath, hasBlob, parsePlatform } from '@boxship/oci';
+import {
+  UserError,
+  type ContainerImage,
+  type Descriptor,
+  type Digest,
+  type ImageLayer,
+  type LockedImage,
+} from '@boxship/model';
+import { blobPath, hasBlob, parsePlatform, readCachedBytes } from '@boxship/oci';
 import { digestOfBytes } from './release.ts';
 
 /** Opens locked images from the cache alone; a layer that several images hold is opened once. */
@@ -24,20 +31,23 @@ export function lockedImages(cache: Cache): LockedImages {
     }
     return layer;
   };
+  const readIndex = async (digest: Digest, reference: string): Promise<Uint8Array> => {
+    const bytes = await readCachedBytes(cache, digest);
+    if (bytes) return bytes;
+    throw notInCache(digest, reference);
+  };
+  const notInCache = (digest: Digest, reference: string) =>
+    new UserError('NOT_IN_CACHE', `${digest} of ${reference} is not in the cache ${cache.root}`, 'Run: boxship lock');
   const open = async (image: LockedImage): Promise<ContainerImage> => {
     const { reference, platform, manifest, config, index } = image;
     for (const blob of [manifest, config, ...image.layers.map((layer) => layer.blob)]) {
       if (await hasBlob(cache, blob)) continue;
-      throw new UserError(
-        'NOT_IN_CACHE',
-        `${blob.digest} of ${reference} is not in the cache ${cache.root}`,
-        'Run: boxship lock',
-      );
+      throw notInCache(blob.digest, reference);
     }
     return {
       reference,
       platform: parsePlatform(platform),
-      ...(index ? { index } : {}),
+      ...(index ? { index, indexBytes: await readIndex(index, reference) } : {}),
       manifest,
       ...(image.manifestSynthesized ? { manifestSynthesized: true } : {}),
       manifestBytes: await readBlob(cache, manifest),

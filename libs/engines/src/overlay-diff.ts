@@ -24,7 +24,7 @@ export function* overlayDiff(layer: ImageLayer, prefix: BytePath, epoch: number)
   const place = (path: BytePath) => `${prefix}/${path}`;
 
   for (const entry of layer.inventory.entries()) {
-    if (entry.path === '') continue; // the layer's root has docker's own attributes
+    if (entry.path === '') continue; // the root's attributes are the caller's: engines differ
     const { parent, name } = splitPath(entry.path);
     if (!known.has(parent)) yield* missingParents(parent, known, facts, place, epoch);
     if (name === OPAQUE) continue;
@@ -42,7 +42,13 @@ export function* overlayDiff(layer: ImageLayer, prefix: BytePath, epoch: number)
   }
 }
 
-interface LayerSurvey {
+/** What is known of a layer as a whole after one walk over its entries. */
+export interface LayerSurvey {
+  /** Users and groups that own something in it, ascending. */
+  readonly uids: readonly number[];
+  readonly gids: readonly number[];
+  /** The entry of the layer's root directory, when its tar has one. */
+  readonly root?: TreeEntry;
   readonly opaque: ReadonlySet<BytePath>;
   /** Directories whose own entry comes after something that they hold. */
   readonly lateDirectories: ReadonlyMap<BytePath, TreeEntry>;
@@ -52,7 +58,7 @@ interface LayerSurvey {
 const surveys = new WeakMap<LayerInventory, LayerSurvey>();
 
 /** What must be known of a layer before its first entry can be written; one walk, remembered. */
-function surveyLayer(layer: ImageLayer): LayerSurvey {
+export function surveyLayer(layer: ImageLayer): LayerSurvey {
   let survey = surveys.get(layer.inventory);
   if (!survey) {
     survey = walk(layer.inventory);
@@ -66,7 +72,12 @@ function walk(inventory: LayerInventory): LayerSurvey {
   const whiteouts = new Set<BytePath>();
   const lateDirectories = new Map<BytePath, TreeEntry>();
   const known = new Set<BytePath>(['']);
+  const [uids, gids] = [new Set<number>(), new Set<number>()];
+  let root: TreeEntry | undefined;
   for (const entry of inventory.entries()) {
+    uids.add(entry.uid);
+    gids.add(entry.gid);
+    if (entry.path === '') root = entry;
     const { parent, name } = splitPath(entry.path);
     for (let path = parent; !known.has(path); path = splitPath(path).parent) known.add(path);
     if (name === OPAQUE) opaque.add(parent);
@@ -81,7 +92,14 @@ function walk(inventory: LayerInventory): LayerSurvey {
     for (const { path } of inventory.entries()) if (whiteouts.has(path)) beatenWhiteouts.add(path);
     for (const path of whiteouts) if (known.has(path)) beatenWhiteouts.add(path); // an implied directory
   }
-  return { opaque, lateDirectories, beatenWhiteouts };
+  return {
+    uids: [...uids].sort((a, b) => a - b),
+    gids: [...gids].sort((a, b) => a - b),
+    ...(root ? { root } : {}),
+    opaque,
+    lateDirectories,
+    beatenWhiteouts,
+  };
 }
 
 function* missingParents(

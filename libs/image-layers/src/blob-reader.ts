@@ -88,6 +88,26 @@ export async function blobCompression(layer: LayerBlob, handle: FileHandle): Pro
 }
 
 /**
+ * The blob as it is, compressed. Its size is checked before the first byte, its digest after the last. A chunk is valid
+ * until the next one is asked for. Errors: BLOB_MISSING, TRUNCATED_BLOB, WRONG_SIZE, WRONG_DIGEST.
+ */
+export async function* readLayerBlob(layer: LayerBlob, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const handle = await openBlob(layer);
+  try {
+    const hash = createHash('sha256');
+    for await (const chunk of readChunks(handle, layer.blob.size)) {
+      signal?.throwIfAborted();
+      hash.update(chunk);
+      yield chunk;
+    }
+    const digest: Digest = `sha256:${hash.digest('hex')}`;
+    if (digest !== layer.blob.digest) throw wrongDigest(layer, digest);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
  * The error to show when something was wrong inside a layer: that its blob is damaged, if it is, else `error` itself.
  * Reads the blob again, which only happens once in a run.
  */

@@ -1,7 +1,7 @@
 import type { Cache } from '@boxship/host';
 import { UserError, digestHex, type ImageLayer } from '@boxship/model';
 import { layerName, type LayerBlob } from './blob-reader.ts';
-import { layerContent } from './layer-content.ts';
+import { blobContent, layerContent } from './layer-content.ts';
 import { openInventory, type CachedInventory } from './open-inventory.ts';
 import { INVENTORY_KIND, takeInventory, type InventoryOptions } from './take-inventory.ts';
 
@@ -23,7 +23,9 @@ export async function openImageLayer(
     const inventory = await openInventory(folder, ({ tarSize }) => layerContent(layer, tarSize));
     if (inventory) {
       if (inventory.diffId !== layer.diffId) throw wrongDiffId(layer, inventory);
-      return { blob: layer.blob, diffId: layer.diffId, content: layerContent(layer, inventory.tarSize), inventory };
+      const { blob, diffId } = layer;
+      const content = layerContent(layer, inventory.tarSize);
+      return { blob, diffId, content, blobContent: blobContent(layer), inventory };
     }
     if (attempt === 2) throw new Error(`the inventory at ${folder} is damaged right after it was made`);
     await cache.remove(INVENTORY_KIND, digestHex(layer.blob.digest));

@@ -1,5 +1,5 @@
 import { UserError, type ContentSource, type Digest, type ScatterOptions, type ScatterTarget } from '@boxship/model';
-import { blameBlob, blobCompression, layerName, openBlob, readLayerTar, wrongDigest, type LayerBlob } from './blob-reader.ts'; // prettier-ignore
+import { blameBlob, blobCompression, layerName, openBlob, readLayerBlob, readLayerTar, wrongDigest, type LayerBlob } from './blob-reader.ts'; // prettier-ignore
 import { declaredCompression } from './compression.ts';
 import { canInflateInPlace, scatterInThread } from './scatter-thread.ts';
 
@@ -48,4 +48,13 @@ async function scatterLayer(
     `${layerName(layer)} ended after ${total} bytes, its inventory says ${tarSize}`,
     'The cache is damaged: remove it, and run "boxship lock" again.',
   );
+}
+
+/** The blob of a layer as it is, compressed. Errors: those of `readLayerBlob`. */
+export function blobContent(layer: LayerBlob): ContentSource {
+  return {
+    id: layer.blob.digest,
+    size: layer.blob.size,
+    open: (signal) => readLayerBlob(layer, signal),
+  };
 }

@@ -35,6 +35,8 @@ export interface ImageLayer {
   readonly diffId: Digest;
   /** The uncompressed tar. Blob digest and diff_id are both verified while it is read. */
   readonly content: ContentSource;
+  /** The blob as it was served, compressed or not; its digest is verified while it is read. */
+  readonly blobContent: ContentSource;
   readonly inventory: LayerInventory;
 }
 
@@ -45,6 +47,8 @@ export interface ContainerImage {
   readonly platform: Platform;
   /** Digest of the index that the reference named, when it named one. */
   readonly index?: Digest;
+  /** Bytes of that index, as they were served. */
+  readonly indexBytes?: Uint8Array;
   readonly manifest: Descriptor;
   /** True when no registry ever served this manifest (made from a `docker save` archive): its digest names nothing elsewhere. */
   readonly manifestSynthesized?: boolean;

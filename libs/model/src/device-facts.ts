@@ -55,6 +55,15 @@ export interface EngineFacts {
   readonly program: string;
   /** Vendor's daemon.json, parsed. */
   readonly daemonConfig?: Readonly<Record<string, unknown>>;
+  /** podman has netavark, which makes its networks. */
+  readonly netavark?: boolean;
+  /** What podman's storage.conf says of its store; `file` is its path on the device. */
+  readonly storageConfig?: {
+    readonly file: string;
+    readonly driver?: string;
+    readonly graphroot?: string;
+    readonly imagestore?: string;
+  };
   /** ExecStart of its unit, drop-ins applied, variables filled in from the unit's environment files. */
   readonly execStart?: string;
   readonly unit?: string;

@@ -1,5 +1,5 @@
 export { fetchArtifact, type FetchedArtifact, type FetchArtifactOptions } from './fetch-artifact.ts';
-export { blobPath, BLOB_KIND, fetchBlob, hasBlob, type FetchBlobOptions } from './blob-cache.ts';
+export { blobPath, BLOB_KIND, fetchBlob, hasBlob, readCachedBytes, type FetchBlobOptions } from './blob-cache.ts';
 export { fetchImage, type FetchedImage, type FetchedLayer, type FetchImageOptions } from './fetch-image.ts';
 export { parseImageConfig, type ImageConfig } from './image-config.ts';
 export type { FoundManifest, ImageSource, ManifestOrigin, OpenBlobOptions } from './image-source.ts';

@@ -49,7 +49,9 @@ export async function resolveImage(
   const digest = pinned?.manifest ?? reference.digest;
   let found = await source.find({ ...reference, ...(digest === undefined ? {} : { digest }) }, signal);
   const top = pinned ? pinned.index : found.document.kind === 'index' ? found.descriptor?.digest : undefined;
-  let listed: Platform | undefined = pinned?.index === undefined ? undefined : platform;
+  // an engine keeps the index beside the manifest, so it must be in the cache, though nothing of it is asked any more
+  const pinnedIndex = pinned?.index && (await source.find({ ...reference, digest: pinned.index }, signal));
+  let listed: Platform | undefined = pinnedIndex ? platform : undefined;
   const read = { count: 0 };
   for (let depth = 0; found.document.kind === 'index'; depth++) {
     if (depth >= INDEX_DEPTH_MAX) throw tooNested(reference);

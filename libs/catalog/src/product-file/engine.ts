@@ -1,7 +1,8 @@
 import type { VariantEngine } from '@boxship/model';
-import type { ProductYaml } from './product-yaml.ts';
+import type { EngineYaml } from './product-yaml.ts';
 
-export function engineOf({ engine = 'docker' }: ProductYaml): VariantEngine {
+/** An engine as it is written: its name, or more. Which engines there are is asked when one is picked. */
+export function engineOf(engine: string | EngineYaml): VariantEngine {
   if (typeof engine === 'string') return { name: engine };
   const { name, start = 'auto' } = engine;
   return { name, ...(start === 'auto' ? {} : { start }) };

@@ -3,6 +3,7 @@ import type { BaseSource, Machine } from '../product.ts';
 import { findRecipe, recipeNames } from '../recipe.ts';
 import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
+import { engineOf } from './engine.ts';
 import type { MachineYaml, ProductYaml } from './product-yaml.ts';
 
 export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): Machine[] {
@@ -43,6 +44,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
         name,
         ...(base === undefined ? {} : { base: typeof base === 'string' ? baseSource(base) : base }),
         platform,
+        ...(machine.engine === undefined ? {} : { engine: engineOf(machine.engine) }),
         ...(selector ? { rootfs: selector } : {}),
         ...(recipe ? { recipe: written.recipe ?? name } : {}),
         where,

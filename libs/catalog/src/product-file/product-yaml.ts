@@ -9,7 +9,7 @@ export interface ProductYaml {
   engine?: string | EngineYaml;
   apps: Record<string, AppYaml>;
   images?: Record<string, { from: string }>;
-  variants: Record<string, { extends?: string; apps?: string[]; machines?: string[] }>;
+  variants: Record<string, { extends?: string; apps?: string[]; engine?: string | EngineYaml; machines?: string[] }>;
   artifacts?: (string | Record<string, { compression?: string; bmap?: boolean }>)[];
   store?: { size?: string | number; reserve?: string };
   data?: { size?: string | number };
@@ -24,6 +24,7 @@ export interface EngineYaml {
 }
 
 export interface MachineYaml {
+  engine?: string | EngineYaml;
   recipe?: string;
   base?: string | { url: string; sha256: string };
   platform?: string;

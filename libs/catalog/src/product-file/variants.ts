@@ -2,6 +2,7 @@ import type { Problem } from '@boxship/model';
 import type { ProductVariant } from '../product.ts';
 import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
+import { engineOf } from './engine.ts';
 import type { ProductYaml } from './product-yaml.ts';
 
 export function variantsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): ProductVariant[] {
@@ -44,10 +45,12 @@ export function variantsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
       at = raw.variants[at]!.extends;
     }
     const line = chain.map((one) => raw.variants[one]!);
+    const engine = line.find((variant) => variant.engine !== undefined)?.engine;
     return [
       {
         name,
         apps: [...new Set([...line].reverse().flatMap((variant) => variant.apps ?? []))],
+        ...(engine === undefined ? {} : { engine: engineOf(engine) }),
         machines: line.find((variant) => variant.machines)?.machines ?? machines,
         where: yaml.locate(['variants', name], true),
       },

@@ -3,7 +3,7 @@ import { appFileEntries, treeOf } from '../app-files.ts';
 import type { StartOptions } from '../engine.ts';
 import { generatedFile } from '../entries.ts';
 import { renderTemplate } from '../templates.ts';
-import { checkUnitName, commandLine, settingText } from './systemd-text.ts';
+import { checkUnitName, commandLine, settingText } from '../run-units/systemd-text.ts';
 
 /** Beside the app's Compose file, merged over it. JSON is YAML to Compose. */
 const OVERRIDE = 'compose.device.json';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App, DeviceFacts, Digest, Service, Tree } from '@boxship/model';
 import { runProgram } from '@boxship/host';
-import { containerArguments } from './run-arguments.ts';
+import { containerArguments } from '../run-units/run-arguments.ts';
 import { dockerUnits } from './start.ts';
 
 const GOLDEN = new URL('../../../../test/golden/docker-units/', import.meta.url).pathname;

@@ -8,11 +8,25 @@ import {
 } from '@boxship/model';
 import type { Preload, PreloadOptions } from '../engine.ts';
 import { directory, generatedFile, streamedFile, symlink } from '../entries.ts';
+import { splitReference } from '../image-name.ts';
+import { chainLayers, linkName, sha256, uniqueLayers, type ChainedLayer } from '../layer-chain.ts';
 import { overlayDiff } from '../overlay-diff.ts';
-import { chainLayers, type ChainedLayer } from './layer-chain.ts';
 
 /** Folder of the store partition that the device mounts on /var/lib/docker. */
 const ROOT = 'docker';
+
+/** moby layer/layer_store.go `maxLayerDepth`. */
+const LIMIT = { engine: "docker's overlay2", layers: 125 };
+
+/** Name of a layer's folder in `overlay2/`: any unique 64 hex digits. Derived from the chain id, so that a store is deterministic. */
+export function cacheIdOf({ chainId }: ChainedLayer): string {
+  return digestHex(sha256(`boxship overlay2 ${chainId}`));
+}
+
+/** Name of a layer's link in `overlay2/l/`. */
+export function shortNameOf({ chainId }: ChainedLayer): string {
+  return linkName(`boxship overlay2/l ${chainId}`);
+}
 
 /**
  * docker's data root with the overlay2 driver, as dockerd 20.10 to 28 reads and writes it (moby layer/filestore.go,
@@ -21,10 +35,7 @@ const ROOT = 'docker';
  * stores.
  */
 export function dockerStore(images: readonly ContainerImage[], { epoch }: PreloadOptions): Preload {
-  const chains = new Map<ContainerImage, readonly ChainedLayer[]>(images.map((image) => [image, chainLayers(image)]));
-  const layers = new Map<Digest, ChainedLayer>();
-  for (const chain of chains.values()) for (const layer of chain) layers.set(layer.chainId, layer);
-  const unique = [...layers.values()];
+  const unique = uniqueLayers(images.map((image) => chainLayers(image, LIMIT)));
   return {
     layers: { entries: () => overlay2Entries(unique, epoch) },
     state: { entries: () => imageEntries(images, unique, epoch) },
@@ -35,7 +46,7 @@ export function dockerStore(images: readonly ContainerImage[], { epoch }: Preloa
 
 function layerAt(layers: readonly ChainedLayer[], path: BytePath): ReturnType<Preload['layerAt']> {
   const [, cacheId, inside] = /^docker\/overlay2\/([0-9a-f]{64})\/diff\/(.*)$/s.exec(path) ?? [];
-  const chained = layers.find((layer) => layer.cacheId === cacheId);
+  const chained = layers.find((layer) => cacheIdOf(layer) === cacheId);
   return chained && inside !== undefined ? { layer: chained.layer, path: inside } : undefined;
 }
 
@@ -43,9 +54,9 @@ function* overlay2Entries(layers: readonly ChainedLayer[], epoch: number): Itera
   const root = `${ROOT}/overlay2`;
   yield directory(root, 0o710, epoch);
   yield directory(`${root}/l`, 0o710, epoch);
-  for (const { shortName, cacheId } of layers) yield symlink(`${root}/l/${shortName}`, `../${cacheId}/diff`, epoch);
+  for (const layer of layers) yield symlink(`${root}/l/${shortNameOf(layer)}`, `../${cacheIdOf(layer)}/diff`, epoch);
   for (const chained of layers) {
-    const folder = `${root}/${chained.cacheId}`;
+    const folder = `${root}/${cacheIdOf(chained)}`;
     yield directory(folder, 0o710, epoch);
     yield* layerLinks(chained, epoch);
     yield generatedFile(`${folder}/committed`, '', 0o600, epoch);
@@ -56,15 +67,15 @@ function* overlay2Entries(layers: readonly ChainedLayer[], epoch: number): Itera
 }
 
 function* layerLinks(chained: ChainedLayer, epoch: number): Iterable<TreeEntry> {
-  const folder = `${ROOT}/overlay2/${chained.cacheId}`;
-  yield generatedFile(`${folder}/link`, chained.shortName, 0o644, epoch);
+  const folder = `${ROOT}/overlay2/${cacheIdOf(chained)}`;
+  yield generatedFile(`${folder}/link`, shortNameOf(chained), 0o644, epoch);
   if (chained.parent) yield generatedFile(`${folder}/lower`, lowerOf(chained), 0o644, epoch);
 }
 
 /** Nearest first, as the kernel's `lowerdir=` wants it. */
 function lowerOf(chained: ChainedLayer): string {
   const names: string[] = [];
-  for (let at = chained.parent; at; at = at.parent) names.push(`l/${at.shortName}`);
+  for (let at = chained.parent; at; at = at.parent) names.push(`l/${shortNameOf(at)}`);
   return names.join(':');
 }
 
@@ -92,10 +103,11 @@ function* imageEntries(
 
   yield folder(`${image}/layerdb`);
   yield folder(`${image}/layerdb/sha256`);
-  for (const { chainId, cacheId, parent, layer } of layers) {
+  for (const chained of layers) {
+    const { chainId, parent, layer } = chained;
     const path = `${image}/layerdb/sha256/${digestHex(chainId)}`;
     yield folder(path, 0o755);
-    yield file(`${path}/cache-id`, cacheId);
+    yield file(`${path}/cache-id`, cacheIdOf(chained));
     yield file(`${path}/diff`, layer.diffId);
     if (parent) yield file(`${path}/parent`, parent.chainId);
     yield file(`${path}/size`, String(layer.inventory.fileBytes));
@@ -166,14 +178,6 @@ function sorted<T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U)
       .sort()
       .map((key) => [key, map(record[key]!)]),
   );
-}
-
-/** Of a normalised reference, `host/path:tag`, `host/path@digest` or both. */
-function splitReference(reference: string): { repository: string; tag?: string } {
-  const name = reference.split('@')[0]!;
-  const colon = name.lastIndexOf(':');
-  if (colon < name.lastIndexOf('/') || colon < 0) return { repository: name };
-  return { repository: name.slice(0, colon), tag: name.slice(colon + 1) };
 }
 
 /** As docker shows a name: `docker.io/library/busybox` is `busybox` (distribution/reference `FamiliarName`). */

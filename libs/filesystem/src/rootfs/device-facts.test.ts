@@ -108,6 +108,28 @@ describe('readDeviceFacts', () => {
     ]);
   });
 
+  it('of podman: its storage.conf, the one that podman reads, and netavark', async () => {
+    await using disk = await makeRootfs({
+      ...BASE,
+      'usr/bin/podman': 'x',
+      'usr/lib/podman/netavark': 'x',
+      'usr/share/containers/storage.conf': '[storage]\ndriver = "vfs"\n',
+      'etc/containers/storage.conf':
+        '# graphroot = "/no"\n[storage]\n  driver = "overlay" # as usual\ngraphroot="/srv/podman"\n[storage.options]\nimagestore = "/not/this"\n',
+      'var/lib/dpkg/status': 'Package: podman\nStatus: install ok installed\nVersion: 4.3.1+ds1-8+deb12u1+b3\n',
+    });
+    expect((await disk.open(readDeviceFacts)).engines).toEqual([
+      {
+        name: 'podman',
+        program: '/usr/bin/podman',
+        version: '4.3.1',
+        storageConfig: { file: '/etc/containers/storage.conf', driver: 'overlay', graphroot: '/srv/podman' },
+        netavark: true,
+        composePlugin: false,
+      },
+    ]);
+  });
+
   it("finds docker's version in the program, and refuses a broken daemon.json", async () => {
     const program = `${'\0'.repeat(5_000_000)}build\t-ldflags="-X github.com/docker/docker/dockerversion.Version=28.5.2 -X b"`;
     await using disk = await makeRootfs({ ...BASE, 'usr/bin/dockerd': program });

@@ -37,6 +37,7 @@ export async function readEngineFacts(
     const version = packaged ? upstreamVersion(packaged) : isDocker ? await versionInBinary(fs, program) : undefined;
     const unit = await readExecStart(fs, engine.unit);
     const daemonConfig = isDocker ? await readDaemonConfig(fs) : undefined;
+    const storageConfig = engine.name === 'podman' ? await readStorageConfig(fs) : undefined;
     found.push({
       name: engine.name,
       program,
@@ -44,6 +45,8 @@ export async function readEngineFacts(
       ...(unit ? { unit: engine.unit } : {}),
       ...(unit?.execStart ? { execStart: unit.execStart } : {}),
       ...(daemonConfig ? { daemonConfig } : {}),
+      ...(storageConfig ? { storageConfig } : {}),
+      ...(engine.name === 'podman' ? { netavark: await hasNetavark(fs) } : {}),
       composePlugin: isDocker && (await hasComposePlugin(fs)),
     });
   }
@@ -70,6 +73,34 @@ async function readDaemonConfig(fs: RootfsReader): Promise<Record<string, unknow
     'the base image has a /etc/docker/daemon.json that is not a JSON object: docker would not start',
     'Mend it in the base image.',
   );
+}
+
+/** Where podman looks for its helpers: containers.conf(5), "helper_binaries_dir". */
+const HELPER_FOLDERS = ['usr/local/libexec/podman', 'usr/local/lib/podman', 'usr/libexec/podman', 'usr/lib/podman'];
+
+async function hasNetavark(fs: RootfsReader): Promise<boolean> {
+  for (const folder of HELPER_FOLDERS) if (await fs.exists(`${folder}/netavark`)) return true;
+  return false;
+}
+
+/** The one of these that podman reads: containers-storage.conf(5), "FILES". */
+const STORAGE_CONFIGS = ['etc/containers/storage.conf', 'usr/share/containers/storage.conf'];
+
+/** The `[storage]` table of podman's storage.conf; of TOML, the strings on one line that this file is made of. */
+async function readStorageConfig(fs: RootfsReader): Promise<EngineFacts['storageConfig']> {
+  for (const file of STORAGE_CONFIGS) {
+    const text = await fs.readText(file, MiB);
+    if (text === undefined) continue;
+    const found: Record<string, string> = {};
+    let table = '';
+    for (const line of text.split('\n')) {
+      table = /^\s*\[([^\]]+)\]/.exec(line)?.[1]?.trim() ?? table;
+      const [, key, , value] = /^\s*(driver|graphroot|imagestore)\s*=\s*(["'])(.*?)\2\s*(?:#.*)?$/.exec(line) ?? [];
+      if (table === 'storage' && key !== undefined && value !== undefined) found[key] = value;
+    }
+    return { file: `/${file}`, ...found };
+  }
+  return undefined;
 }
 
 /** The ExecStart that systemd would run, drop-ins applied, variables filled in from Environment= and EnvironmentFile=. */

@@ -6,7 +6,7 @@ import { runProgram } from '@boxship/host';
 
 /* The scripts that the units call on the device, run by this machine's shells with stand-ins for docker and systemctl. */
 
-const SCRIPTS = new URL('../../../../templates/engines/docker/apps/[app]/', import.meta.url).pathname;
+const SCRIPTS = new URL('../../../../templates/engines/run-units/apps/[app]/', import.meta.url).pathname;
 
 async function findShells(): Promise<readonly (readonly string[])[]> {
   const shells = [['sh']];

@@ -1,0 +1,88 @@
+import type { BytePath, ContainerImage, TreeEntry } from '@boxship/model';
+import type { Preload, PreloadOptions } from '../engine.ts';
+import { directory, generatedFile, streamedFile } from '../entries.ts';
+import { overlayDiff, surveyLayer } from '../overlay-diff.ts';
+import { metadataDatabase, snapshotterDatabase } from './databases.ts';
+import {
+  blobPath,
+  layOut,
+  type Blob,
+  type ContainerdLayout,
+  type ContainerdNamespace,
+  type Snapshot,
+} from './layout.ts';
+
+const CONTENT = 'io.containerd.content.v1.content';
+const METADATA = 'io.containerd.metadata.v1.bolt';
+const SNAPSHOTTER = 'io.containerd.snapshotter.v1.overlayfs';
+
+export interface ContainerdStoreOptions extends PreloadOptions {
+  /** Folder of the store partition that the device mounts on containerd's root. */
+  readonly root: BytePath;
+  readonly namespace: ContainerdNamespace;
+}
+
+/**
+ * containerd's root as containerd 1.6 to 2.1 reads and writes it: the content store with every blob as it was served, its
+ * index in `meta.db`, and a committed overlayfs snapshot for each layer, so that nothing is unpacked on the device. Ids
+ * follow from the order of the images, times from `epoch`: equal images make equal stores.
+ */
+export function containerdStore(images: readonly ContainerImage[], options: ContainerdStoreOptions): Preload {
+  const { root, namespace, epoch } = options;
+  const layout = layOut(images, namespace);
+  return {
+    layers: { entries: () => snapshotEntries(layout, root, epoch) },
+    state: { entries: () => stateEntries(layout, root, epoch) },
+    verified: { entries: () => documentEntries(layout, root, epoch) },
+    layerAt(path) {
+      const prefix = `${root}/${SNAPSHOTTER}/snapshots/`;
+      const [, id, inside] = path.startsWith(prefix)
+        ? (/^(\d+)\/fs\/(.*)$/s.exec(path.slice(prefix.length)) ?? [])
+        : [];
+      const found = layout.snapshots[Number(id) - 1];
+      return found && inside !== undefined ? { layer: found.chained.layer, path: inside } : undefined;
+    },
+  };
+}
+
+function* snapshotEntries({ snapshots }: ContainerdLayout, root: BytePath, epoch: number): Iterable<TreeEntry> {
+  const folder = `${root}/${SNAPSHOTTER}/snapshots`;
+  yield directory(folder, 0o700, epoch);
+  for (const snapshot of snapshots) {
+    const { id, chained } = snapshot;
+    yield directory(`${folder}/${id}`, 0o700, epoch);
+    yield directory(`${folder}/${id}/work`, 0o711, epoch);
+    yield { ...rootAttributes(snapshot, epoch), path: `${folder}/${id}/fs` };
+    yield* overlayDiff(chained.layer, `${folder}/${id}/fs`, epoch);
+  }
+}
+
+/** containerd takes the root's attributes from the tar, where it has them (pkg/archive/tar.go). */
+function rootAttributes({ chained }: Snapshot, epoch: number): TreeEntry {
+  return surveyLayer(chained.layer).root ?? directory('', 0o755, epoch);
+}
+
+function* stateEntries(layout: ContainerdLayout, root: BytePath, epoch: number): Iterable<TreeEntry> {
+  yield directory(root, 0o711, epoch);
+  yield directory(`${root}/${CONTENT}`, 0o711, epoch);
+  yield directory(`${root}/${CONTENT}/ingest`, 0o755, epoch);
+  yield directory(`${root}/${CONTENT}/blobs`, 0o755, epoch);
+  yield directory(`${root}/${CONTENT}/blobs/sha256`, 0o755, epoch);
+  for (const blob of layout.blobs) yield blobEntry(blob, root, epoch);
+  yield directory(`${root}/${METADATA}`, 0o711, epoch);
+  yield generatedFile(`${root}/${METADATA}/meta.db`, metadataDatabase(layout, epoch), 0o644, epoch);
+  yield directory(`${root}/${SNAPSHOTTER}`, 0o700, epoch);
+  yield generatedFile(`${root}/${SNAPSHOTTER}/metadata.db`, snapshotterDatabase(layout, epoch), 0o600, epoch);
+}
+
+function blobEntry({ descriptor, content }: Blob, root: BytePath, epoch: number): TreeEntry {
+  const path = `${root}/${CONTENT}/${blobPath(descriptor)}`;
+  return content instanceof Uint8Array
+    ? generatedFile(path, content, 0o444, epoch)
+    : streamedFile(path, content.blobContent, 0o444, epoch);
+}
+
+/** Manifests and configurations; the databases are written by the engine from its start on. */
+function* documentEntries({ blobs }: ContainerdLayout, root: BytePath, epoch: number): Iterable<TreeEntry> {
+  for (const blob of blobs) if (blob.content instanceof Uint8Array) yield blobEntry(blob, root, epoch);
+}

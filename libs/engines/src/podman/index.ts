@@ -1,0 +1,15 @@
+import type { Engine } from '../engine.ts';
+import { podmanSocket } from './socket.ts';
+import { podmanUnits } from './start.ts';
+import { podmanStore } from './store.ts';
+import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
+
+/** podman, 4.3 to 5.8, with the overlay driver; run as root. */
+export const podman: Engine = {
+  name: 'podman',
+  preload: podmanStore,
+  start: podmanUnits,
+  socket: podmanSocket,
+  check: checkPodmanSettings,
+  warnings: podmanWarnings,
+};

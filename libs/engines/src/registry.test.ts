@@ -1,0 +1,133 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { App, DeviceFacts, TreeEntry } from '@boxship/model';
+import { exampleFacts } from './example-facts.ts';
+import { engines } from './registry.ts';
+import { image, layer, textAt } from './test-images.ts';
+
+const here = new URL('.', import.meta.url).pathname;
+const EPOCH = 1_700_000_000;
+
+const base = layer('base');
+const IMAGES = [
+  image('docker.io/library/busybox:1.36', [base, layer('a')]),
+  image('registry.example.com/acme/app:2', [base, layer('b'), layer('c')]),
+  image('registry.example.com/acme/saved:3', [base], { manifestSynthesized: true }),
+];
+
+const APP: App = {
+  name: 'hello',
+  composeFile: 'compose.yaml',
+  composeBytes: Buffer.from('services: {}\n'),
+  services: [
+    {
+      name: 'web',
+      where: { file: 'compose.yaml' },
+      image: IMAGES[0]!.reference,
+      environment: { A: 'b' },
+      ports: [],
+      mounts: [{ type: 'volume', source: 'hello_data', target: '/data', readOnly: false }],
+      networks: [{ name: 'hello_default', aliases: [] }],
+      dependsOn: [],
+      restart: 'always',
+      labels: {},
+      settings: {},
+    },
+  ],
+  volumes: [{ name: 'hello_data', external: false, driverOptions: {} }],
+  networks: [{ name: 'hello_default', external: false, internal: false, driverOptions: {} }],
+  files: [{ path: 'app.conf', mode: 0o644, bytes: Buffer.from('a = 1\n') }],
+};
+
+const names = Object.keys(engines) as (keyof typeof engines)[];
+
+/** Attributes and bytes of every entry. */
+async function snapshot(entries: Iterable<TreeEntry>): Promise<string[]> {
+  const lines: string[] = [];
+  for (const { content, ...rest } of entries) {
+    let bytes = '';
+    if (content) for await (const chunk of content.source.open()) bytes += Buffer.from(chunk).toString('base64');
+    lines.push(`${JSON.stringify(rest)} ${bytes}`);
+  }
+  return lines;
+}
+
+it('has every engine of this folder under its own name', () => {
+  const folders = readdirSync(here, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(`${here}/${entry.name}/index.ts`))
+    .map(({ name }) => name);
+  expect(names.toSorted()).toEqual(folders.toSorted());
+  expect(names.map((name) => engines[name].name)).toEqual(names);
+});
+
+describe.each(names)('the engine %s', (name) => {
+  const engine = engines[name];
+  const preload = () => engine.preload(IMAGES, { epoch: EPOCH });
+  const entries = () => [...preload().state.entries(), ...preload().layers.entries()];
+  const facts: DeviceFacts = {
+    ...exampleFacts,
+    engines: [...exampleFacts.engines, { name, program: `/usr/bin/${name}`, composePlugin: false }],
+  };
+  const imageIds = new Map(IMAGES.map((one) => [one.reference, one.config.digest]));
+  const start = () => engine.start(APP, imageIds, facts, { epoch: EPOCH, console: false });
+
+  it('has each path once, and a folder before what it holds', () => {
+    const seen = new Set(['']);
+    for (const { path, uid, gid, mtime, content, size } of entries()) {
+      expect(seen).not.toContain(path);
+      expect(seen).toContain(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
+      expect([uid, gid, mtime]).toEqual([0, 0, EPOCH]); // the layers of this test are empty
+      expect(content !== undefined).toBe(size > 0);
+      seen.add(path);
+    }
+  });
+
+  it('makes the same bytes each time, walked again or made again, whatever else is in the images', async () => {
+    const first = preload();
+    const once = await snapshot([...first.state.entries(), ...first.layers.entries()]);
+    expect(await snapshot([...first.state.entries(), ...first.layers.entries()])).toEqual(once);
+    expect(await snapshot(entries())).toEqual(once);
+    expect(await snapshot(start().entries())).toEqual(await snapshot(start().entries()));
+  });
+
+  it('verifies files that are in the store, with the bytes that are there', async () => {
+    const paths = new Map((await snapshot(entries())).map((line) => [line, true]));
+    const verified = await snapshot(preload().verified.entries());
+    expect(verified.length).toBeGreaterThan(0);
+    for (const line of verified) expect(paths.has(line)).toBe(true);
+  });
+
+  it('makes the folder of the store that the device mounts in its place', () => {
+    const folders = entries()
+      .filter(({ type }) => type === 'directory')
+      .map(({ path }) => path);
+    const [first, ...others] = engine.socket.mounts;
+    expect([first!.from, folders]).toEqual(['store', expect.arrayContaining([first!.folder])]);
+    expect(others.some(({ from }) => from === 'data')).toBe(true); // volumes outlive the store
+  });
+
+  it('says which image layer a path comes from', () => {
+    const diffs = [...preload().layers.entries()].filter(({ path }) => /\/(diff|fs)$/.test(path));
+    expect(diffs.length).toBe(4);
+    const found = diffs.map(({ path }) => preload().layerAt(`${path}/etc/passwd`));
+    expect(found.map((one) => one?.path)).toEqual(Array(4).fill('etc/passwd'));
+    expect(new Set(found.map((one) => one!.layer)).size).toBe(4);
+    expect(preload().layerAt('apps/hello/compose.yaml')).toBeUndefined();
+  });
+
+  it('starts an app from files below its own folder, with its units and the files that it brings', async () => {
+    const paths = [...start().entries()].filter(({ type }) => type === 'file').map(({ path }) => path);
+    for (const path of paths) expect(path).toMatch(/^apps\/hello\//);
+    expect(paths.filter((path) => path.startsWith('apps/hello/units/'))).not.toEqual([]);
+    expect(await textAt(start().entries(), 'apps/hello/app.conf')).toBe('a = 1\n');
+  });
+
+  it('is refused for a base without it, and taken for a plain one', () => {
+    engine.check(facts);
+    const without = { ...facts, engines: [] };
+    expect(() => engine.check(without)).toThrow(expect.objectContaining({ code: 'ENGINE_MISSING' }) as Error);
+    const { at } = engine.socket.mounts[0]!;
+    const mounted = { ...facts, mountPoints: ['/', `${at}/x`] };
+    expect(() => engine.check(mounted)).toThrow(expect.objectContaining({ code: 'ENGINE_CONFLICT' }) as Error);
+  });
+});

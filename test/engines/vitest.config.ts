@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// Real engines on stores that we wrote. One file at a time: an engine wants the whole host.
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['**/*.test.ts'],
+    fileParallelism: false,
+    pool: 'forks',
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+  },
+});
