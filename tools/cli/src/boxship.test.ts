@@ -5,7 +5,19 @@ import { startProgram } from '@boxship/host';
 import { exitCodeTable } from './exit-codes.ts';
 import { COMPOSE_FILE, PRODUCT, buildProgram, type BuiltProgram } from './testing/built-program.ts';
 
-const COMMANDS = ['lock', 'plan', 'compose', 'verify', 'boot', 'assess', 'keygen', 'import-key', 'schema', 'version'];
+const COMMANDS = [
+  'lock',
+  'plan',
+  'compose',
+  'verify',
+  'boot',
+  'assess',
+  'machines',
+  'keygen',
+  'import-key',
+  'schema',
+  'version',
+];
 
 let program: BuiltProgram;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import type { ExitCode } from './exit-codes.ts';
 import { runSession, type ClassifyError, type GlobalOptions, type Session } from './session.ts';
 
 /** Sets what a command does; its exit code becomes that of the process. `Arguments` are those of the command line. */
-export function defineAction<Options extends object, Arguments extends readonly string[] = []>(
+export function defineAction<Options extends object, Arguments extends readonly (string | undefined)[] = []>(
   command: Command,
   work: (session: Session, options: Options & GlobalOptions, ...given: Arguments) => Promise<ExitCode | void>,
   classify?: ClassifyError,

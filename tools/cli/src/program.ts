@@ -7,6 +7,7 @@ import { addImportKey } from './import-key.ts';
 import { addKeygen } from './keygen.ts';
 import { addLayer } from './layer.ts';
 import { addLock } from './lock.ts';
+import { addMachines } from './machines.ts';
 import { addPlan } from './plan.ts';
 import { addSchema } from './schema.ts';
 import { addStore } from './store.ts';
@@ -42,6 +43,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addVerify,
     addBoot,
     addAssess,
+    addMachines,
     addKeygen,
     addImportKey,
     addSchema,
