@@ -58,10 +58,6 @@ export interface AssessOptions {
  */
 export async function assessProduct(file: string, options: AssessOptions): Promise<readonly Assessment[]> {
   const product = await readProductFile(file);
-  const { distroFeatures } = pick<EngineBuild>('engine', engineBuilds, product.engine.name).buildNeeds(
-    yoctoReleases.wrynose,
-    product.engineSettings,
-  );
   const apps = readApps(product, options.progress);
   const pairs = selected(product, options);
   const { lock, note } = await lockOf(product, apps);
@@ -71,6 +67,8 @@ export async function assessProduct(file: string, options: AssessOptions): Promi
   for (const { variant, machine } of pairs) {
     if (!machines.has(machine.name)) machines.set(machine.name, machineFacts(product, machine, lock, options));
     const { base, recipe, unknown } = await machines.get(machine.name)!;
+    const engine = (variant.engine ?? machine.engine ?? product.engine).name; // as `resolveVariants`
+    const build = pick<EngineBuild>('engine', engineBuilds, engine);
     const { services } = servicesOf(apps, variant.apps);
     const images = new Set(services.map(({ image }) => image));
     const bundle = lock && (await bundleOf(lock, machine.platform, images, options.cache));
@@ -94,8 +92,8 @@ export async function assessProduct(file: string, options: AssessOptions): Promi
     }
     const known: KnownFacts = {
       platform: machine.platform,
-      engine: product.engine.name,
-      distroFeatures,
+      engine,
+      distroFeatures: build.buildNeeds(yoctoReleases.wrynose, product.engineSettings).distroFeatures,
       services,
       ...(recipe ? { recipe } : {}),
       ram: options.ram === undefined ? (recipe?.hardware?.ram ?? []).map(parseByteSize) : [options.ram],

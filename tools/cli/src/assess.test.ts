@@ -94,6 +94,14 @@ describe('boxship assess', () => {
     expect(stderr).toMatch(message);
   }); // prettier-ignore
 
+  it('judges the engine of the variant, else that of the machine', async () => {
+    const text = PRODUCT.replace('mine: {', 'mine: { engine: podman,').replace('basic: { apps: [gateway] }', 'basic: { apps: [gateway] }\n  trial: { apps: [gateway], engine: docker }'); // prettier-ignore
+    await program.write('engines.yaml', text);
+    const { stdout } = await assess('-f', 'engines.yaml', '--machine', 'mine', '--json');
+    const engines = JSON.parse(stdout).assessments.map(({ engine }: { engine: string }) => engine);
+    expect(engines).toEqual(['podman', 'docker']);
+  });
+
   it('refuses a kernel of another architecture, half a configuration and an unknown engine', async () => {
     await program.write('x86.config', kernelConfig([]).replace('Linux/arm64', 'Linux/x86'));
     await program.write('half.config', kernelConfig([]).slice(0, 900));
