@@ -71,7 +71,15 @@ export function resolveLayers(
     return [{ collection, folder, repository, branch, ...(commit ? { commit } : {}), path }];
   });
   const folders = new Map<string, ResolvedLayer>();
+  const taken = [`meta-${section.name}`, 'meta-boxship', 'bitbake', 'build'];
   for (const layer of layers) {
+    if (taken.includes(layer.folder)) {
+      problems.push({
+        code: 'SAME_FOLDER',
+        message: `the repository ${layer.repository} would be cloned to ${layer.folder}, which is ours`,
+        hint: 'Give the generated layer another name: yocto.name.',
+      });
+    }
     const other = folders.get(layer.folder);
     if (
       other &&

@@ -4,7 +4,7 @@ import { UserError, type Location } from '@boxship/model';
  * `text` as the right-hand side of an assignment, quotes included: bitbake gives the variable exactly these characters.
  * bitbake has no escapes (ConfHandler.py takes what stands between the outer quotes), so that some texts cannot be written:
  * control characters, `${` (it would be expanded), both kinds of quotes at once, and a backslash at the end (the line would
- * go on). Errors: BAD_BITBAKE_TEXT, naming `what`.
+ * go on); double quotes go with neither backslash nor dollar. Errors: BAD_BITBAKE_TEXT, naming `what`.
  */
 export function bitbakeString(text: string, what: string, where?: Location): string {
   const fault = faultOf(text);
@@ -26,6 +26,8 @@ function faultOf(text: string): string | undefined {
     return 'is not valid Unicode';
   if (text.includes('${')) return 'has "${", which bitbake would expand';
   if (text.includes('"') && text.includes("'")) return 'has both kinds of quotes';
+  // bitbake would take it; editors and linters that know its grammar do not
+  if (text.includes('"') && /[\\$]/.test(text)) return 'has double quotes beside a backslash or a dollar';
   if (text.endsWith('\\')) return 'ends with a backslash';
   return undefined;
 }

@@ -1,5 +1,5 @@
 # nooelint: oelint.var.bbclassextend - for the target alone
-SUMMARY = "Device socket of acme-gateway: its key, its partitions, its engine"
+SUMMARY = "Device socket of acme-gateway"
 DESCRIPTION = "The values of acme-gateway that boxship-socket works with: the key that a store is verified with, how the partitions are found, the mounts of docker, and the order in which its units start."
 HOMEPAGE = "https://acme.example"
 BUGTRACKER = "https://acme.example"

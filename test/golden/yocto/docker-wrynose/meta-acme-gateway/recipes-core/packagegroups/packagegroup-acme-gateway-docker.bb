@@ -1,4 +1,4 @@
-SUMMARY = "Containers of acme-gateway: docker, its configuration and the device socket"
+SUMMARY = "Container host of acme-gateway, with docker"
 DESCRIPTION = "All that a root filesystem needs so that a store of containers of acme-gateway plugs in: the engine, its configuration, and the device socket with the values of the product."
 HOMEPAGE = "https://acme.example"
 BUGTRACKER = "https://acme.example"

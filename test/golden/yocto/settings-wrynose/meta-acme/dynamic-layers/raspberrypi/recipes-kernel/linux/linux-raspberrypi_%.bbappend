@@ -1,0 +1,3 @@
+FILESEXTRAPATHS:prepend:acme := "${THISDIR}/files:"
+
+SRC_URI:append:acme = " file://acme-docker.cfg"
