@@ -1,4 +1,4 @@
-import { UserError, pick, type EngineSettings } from '@boxship/model';
+import { UserError, pick, type AppStart, type EngineSettings } from '@boxship/model';
 import type { BuildNeeds, YoctoRelease } from '@boxship/yocto';
 import { containerdBuild } from './containerd/build-needs.ts';
 import { dockerBuild } from './docker/build-needs.ts';
@@ -9,6 +9,8 @@ export interface BuildOptions {
   /** `os/architecture[/variant]` of the machine. */
   readonly platform: string;
   readonly settings: EngineSettings;
+  /** What is to start the apps, where the product file says so. */
+  readonly start?: AppStart;
 }
 
 /** What a Yocto build must know of an engine. */
@@ -17,7 +19,7 @@ export interface EngineBuild {
   /** Platforms for which OpenEmbedded can build it, `os/architecture[/variant]`, and why no others. */
   readonly platforms: { readonly known: readonly string[]; readonly why: string };
   /** Packages, distro features, configuration of this engine in that release. */
-  buildNeeds(release: YoctoRelease, settings: EngineSettings): BuildNeeds;
+  buildNeeds(release: YoctoRelease, settings: EngineSettings, start?: AppStart): BuildNeeds;
 }
 
 /** Every engine that a layer can be generated for. Read it through `buildNeedsOf`. */
@@ -29,7 +31,11 @@ export const engineBuilds = {
 } satisfies Record<string, EngineBuild>;
 
 /** What an image needs so that the engine runs. Errors: UNKNOWN_ENGINE, ENGINE_NOT_ON_PLATFORM. */
-export function buildNeedsOf(engine: string, release: YoctoRelease, { platform, settings }: BuildOptions): BuildNeeds {
+export function buildNeedsOf(
+  engine: string,
+  release: YoctoRelease,
+  { platform, settings, start }: BuildOptions,
+): BuildNeeds {
   const build = pick<EngineBuild>('engine', engineBuilds, engine);
   if (!build.platforms.known.includes(platform)) {
     throw new UserError(
@@ -38,5 +44,5 @@ export function buildNeedsOf(engine: string, release: YoctoRelease, { platform, 
       `It can be for ${build.platforms.known.join(', ')}.`,
     );
   }
-  return build.buildNeeds(release, settings);
+  return build.buildNeeds(release, settings, start);
 }

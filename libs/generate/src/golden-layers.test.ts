@@ -25,7 +25,7 @@ const LAYERS: readonly (readonly [folder: string, changes: Readonly<Record<strin
     {
       machines: '{ imx8mp-lpddr4-evk: {}, raspberrypi4-64: {} }',
       engine:
-        '{ name: docker, settings: { logs: { maxSize: 4MiB, maxFiles: 3 }, liveRestore: false, addressPools: [{ base: 10.200.0.0/16, size: 24 }], ' +
+        '{ name: docker, start: compose, settings: { logs: { maxSize: 4MiB, maxFiles: 3 }, liveRestore: false, addressPools: [{ base: 10.200.0.0/16, size: 24 }], ' +
         'insecureRegistries: ["registry.acme.example:5000"], mirrors: { docker.io: ["https://mirror.acme.example"] } } }',
       yocto: `{ release: wrynose, ${MAINTAINER}, name: acme, distro: acme-distro, homepage: "https://acme.example/gateway", summary: "Acme's gateway", ab: true, rootSize: 1GiB, packages: [i2c-tools], bundle: build, layers: { acme-distro: { repository: "https://git.acme.example/meta-acme-distro.git", branch: main, path: distro, commit: "${'1'.repeat(40)}" } } }`,
     },

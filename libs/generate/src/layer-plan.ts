@@ -83,7 +83,11 @@ export function planLayer(product: Product, options: PlanLayerOptions = {}): Lay
   const problems: Problem[] = [];
   const needs = collected(problems, product.machines[0]?.where, () =>
     product.machines.map(({ platform }) => {
-      return buildNeedsOf(product.engine.name, release, { platform, settings: product.engineSettings });
+      return buildNeedsOf(product.engine.name, release, {
+        platform,
+        settings: product.engineSettings,
+        ...(product.engine.start === undefined ? {} : { start: product.engine.start }),
+      });
     }),
   )?.[0];
   const machines = product.machines.flatMap((machine) =>

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { runProgram } from '@boxship/host';
 import { formatByteSize } from '@boxship/model';
 import { loadAndPack } from './docker.ts';
+import { measureLayers } from './layer-workload.ts';
 import { measure, median, type Measured } from './measure.ts';
 import { scaleWorkload, workloads, writeProduct } from './workload.ts';
 
@@ -24,10 +25,14 @@ const dist = fileURLToPath(new URL('../', import.meta.url));
 const boxship = join(dist, 'boxship.mjs');
 const testCache = process.env['BOXSHIP_TEST_CACHE'] ?? join(homedir(), '.cache/boxship-test');
 
+if (values.workload === 'layer') {
+  await measureLayers(boxship, values.folder ?? join(testCache, 'bench', 'layer'), Number(values.runs));
+  process.exit();
+}
 const chosen = workloads[values.workload];
 if (!chosen || !values.base || !existsSync(values.base)) {
   console.error(
-    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}] [--scale N] [--runs N] [--docker]`,
+    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--docker]`,
   );
   process.exit(2);
 }

@@ -7,8 +7,8 @@ export const dockerBuild: EngineBuild = {
     known: ['linux/386', 'linux/amd64', 'linux/arm/v6', 'linux/arm/v7', 'linux/arm64', 'linux/arm64/v8'],
     why: 'docker-moby of meta-virtualization requires seccomp, which OpenEmbedded switches off there, or knows no such machine',
   },
-  buildNeeds: (release, settings) => ({
-    packages: ['docker'],
+  buildNeeds: (release, settings, start) => ({
+    packages: start === 'compose' ? ['docker', 'docker-compose'] : ['docker'],
     recommendedPackages: ['kernel-modules'],
     distroFeatures: ['ipv6', 'seccomp', 'virtualization'],
     layers: ['virtualization-layer'],

@@ -18,6 +18,7 @@ RDEPENDS:${PN} = "\
     acme-docker-config \
     acme-socket \
     docker \
+    docker-compose \
 "
 
 RRECOMMENDS:${PN} = "kernel-modules"
