@@ -72,6 +72,12 @@ describe('a product that no layer can be made for', () => {
     );
   }); // prettier-ignore
 
+  it('because its variants use several engines; one that all of them name is the layer\'s', async () => {
+    const variants = '{ basic: { apps: [web] }, pro: { apps: [web], engine: podman } }';
+    expect(await faults({ variants })).toMatch(/^SEVERAL_ENGINES 9: the variants use docker and podman/);
+    expect(planLayer(sampleProduct({ variants: '{ basic: { apps: [web], engine: podman } }' })).engine).toBe('podman');
+  }); // prettier-ignore
+
   it('because its engine is none', async () => {
     expect(await faults({ engine: 'constructor' })).toMatch(/^UNKNOWN_ENGINE/);
   });

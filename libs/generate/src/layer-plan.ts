@@ -8,7 +8,7 @@ import {
   type YoctoSection,
 } from '@boxship/catalog';
 import { buildNeedsOf } from '@boxship/engines';
-import { UserError, type Location, type Problem } from '@boxship/model';
+import { UserError, type Location, type Problem, type VariantEngine } from '@boxship/model';
 import {
   bitbakeRepository,
   findYoctoRelease,
@@ -67,7 +67,7 @@ export interface PlanLayerOptions {
 
 /**
  * What the layer of a product is made from. Errors, all at once: NO_YOCTO_SECTION, UNKNOWN_RELEASE, UNKNOWN_ENGINE,
- * ENGINE_NOT_ON_PLATFORM, MACHINE_WITHOUT_YOCTO, RELEASE_WITHOUT_MACHINE, NO_AB, SAME_RECIPE, LAYER_WITHOUT_REPOSITORY.
+ * SEVERAL_ENGINES, ENGINE_NOT_ON_PLATFORM, MACHINE_WITHOUT_YOCTO, RELEASE_WITHOUT_MACHINE, NO_AB, SAME_RECIPE, LAYER_WITHOUT_REPOSITORY.
  */
 export function planLayer(product: Product, options: PlanLayerOptions = {}): LayerPlan {
   const section = product.yocto;
@@ -81,15 +81,11 @@ export function planLayer(product: Product, options: PlanLayerOptions = {}): Lay
   }
   const release = findYoctoRelease(options.release ?? section.release);
   const problems: Problem[] = [];
-  const needs = collected(problems, product.machines[0]?.where, () =>
-    product.machines.map(({ platform }) => {
-      return buildNeedsOf(product.engine.name, release, {
-        platform,
-        settings: product.engineSettings,
-        ...(product.engine.start === undefined ? {} : { start: product.engine.start }),
-      });
-    }),
-  )?.[0];
+  const engine = engineOfLayer(product, problems);
+  const [needs] = product.machines.flatMap(({ platform, where }) => {
+    const options = { platform, settings: product.engineSettings, ...(engine.start ? { start: engine.start } : {}) };
+    return collected(problems, where, () => buildNeedsOf(engine.name, release, options)) ?? [];
+  });
   const machines = product.machines.flatMap((machine) =>
     planMachine(machine, section, release, needs, options.pins, problems),
   );
@@ -106,12 +102,32 @@ export function planLayer(product: Product, options: PlanLayerOptions = {}): Lay
     packageVersion: packageVersion(product.version),
     section,
     release,
-    engine: product.engine.name,
+    engine: engine.name,
     needs: needs!,
     features: [...new Set([...needs!.distroFeatures, 'systemd'])].sort(),
     machines,
     variants: variants.filter((variant) => variant.machines.length > 0),
   };
+}
+
+/** The engine that every variant has on every machine. Problems: SEVERAL_ENGINES. */
+function engineOfLayer(product: Product, problems: Problem[]): VariantEngine {
+  const used = product.variants.flatMap((variant) =>
+    product.machines
+      .filter(({ name }) => variant.machines.includes(name))
+      .map((machine) => variant.engine ?? machine.engine ?? product.engine),
+  );
+  const names = [...new Set(used.map(({ name }) => name))].sort();
+  if (names.length > 1) {
+    problems.push({
+      code: 'SEVERAL_ENGINES',
+      message: `the variants use ${names.join(' and ')}; one layer makes a host of one engine`,
+      hint: 'Make a product file for each engine, with a yocto.name of its own.',
+      where: product.yocto!.where,
+    });
+  }
+  // an image that one of its variants starts through Compose must have it
+  return used.find(({ start }) => start === 'compose') ?? used[0] ?? product.engine;
 }
 
 function planMachine(

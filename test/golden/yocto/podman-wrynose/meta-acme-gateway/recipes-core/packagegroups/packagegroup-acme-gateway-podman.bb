@@ -17,6 +17,7 @@ REQUIRED_DISTRO_FEATURES = "ipv6 seccomp systemd virtualization"
 RDEPENDS:${PN} = "\
     aardvark-dns \
     acme-gateway-podman-config \
+    acme-gateway-socket \
     netavark \
     podman \
 "
