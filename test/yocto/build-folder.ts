@@ -194,3 +194,19 @@ export async function own(path: string): Promise<void> {
     if (existsSync(one)) await chown(one, uid, gid);
   }
 }
+
+/**
+ * Lines of local.conf for running tasks of our own recipes for real: all other recipes are masked, and what every task
+ * waits for is said to be there. Owners are those of the builder, because there is no pseudo.
+ */
+export function ourRecipesAlone(): readonly string[] {
+  return [
+    'BBMASK += "/openembedded-core/meta/ /meta-openembedded/ /meta-virtualization/ /linux-yocto_%.bbappend"',
+    ...LAYERS.map(([, collection]) => `BBFILE_PATTERN_IGNORE_EMPTY_${collection} = "1"`),
+    'INHIBIT_DEFAULT_DEPS = "1"',
+    'ASSUME_PROVIDED += "^(?!boxship-|acme-)"',
+    `FAKEROOTCMD = "${join(import.meta.dirname, 'without-fakeroot.sh')}"`,
+    'FAKEROOTENV = ""',
+    'FAKEROOTBASEENV = ""',
+  ];
+}

@@ -13,6 +13,7 @@ export async function writeResultsPage(env = process.env): Promise<void> {
     '# What real bitbake said',
     '',
     'Written by `BOXSHIP_YOCTO_WRITE_RESULTS=1 npm run test:yocto` from the checks that passed; nothing here is typed by hand.',
+    'They hold for the layer as it was generated at that time; a later change of it makes a check run again.',
     'A check that is missing was not run or did not pass. Times are wall times on the machine of the run, which did other work.',
     '',
     ...sections(results),

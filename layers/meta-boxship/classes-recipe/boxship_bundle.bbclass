@@ -27,8 +27,9 @@ BOXSHIP_BUNDLE_URI ?= "file://${BOXSHIP_BUNDLE_DIR}"
 # As `boxship store --compression` was told: "" or ".zst".
 BOXSHIP_STORE_SUFFIX ?= ""
 
+# unpack=0: bitbake 2.8 (scarthgap) writes what it unpacks from a lone .zst over the very file that it reads.
 SRC_URI = "\
-    ${BOXSHIP_BUNDLE_URI}/${BOXSHIP_BUNDLE}.store.ext4${BOXSHIP_STORE_SUFFIX};name=store \
+    ${BOXSHIP_BUNDLE_URI}/${BOXSHIP_BUNDLE}.store.ext4${BOXSHIP_STORE_SUFFIX};name=store;unpack=0 \
     ${BOXSHIP_BUNDLE_URI}/${BOXSHIP_BUNDLE}.data.ext4;name=data \
 "
 
@@ -70,23 +71,31 @@ python boxship_bundle_check() {
                 raise bb.parse.SkipRecipe('%s does not exist: write the bundle with "boxship store"' % path)
 }
 
-def boxship_unpacked(d, role):
-    """Path of an unpacked partition."""
+def boxship_unpacked(d, name):
+    """Path of an unpacked file; None when there is none."""
     import os
-    name = '%s.%s.ext4' % (d.getVar('BOXSHIP_BUNDLE'), role)
     folder = d.getVar('BOXSHIP_UNPACKED')
     # a file:// with an absolute path is unpacked below its own folders by some releases
     for path in (os.path.join(folder, name), os.path.join(folder, d.getVar('BOXSHIP_BUNDLE_DIR').lstrip('/'), name)):
         if os.path.exists(path):
             return path
-    bb.fatal('%s was not unpacked into %s' % (name, folder))
+    return None
 
-boxship_verify_bundle[doc] = "Compares both partitions with their pinned digests"
+def boxship_partition(d, role):
+    """Path of a partition in the work folder, uncompressed."""
+    name = '%s.%s.ext4' % (d.getVar('BOXSHIP_BUNDLE'), role)
+    return boxship_unpacked(d, name) or bb.fatal('%s was not unpacked into %s' % (name, d.getVar('BOXSHIP_UNPACKED')))
+
+boxship_verify_bundle[doc] = "Unpacks the store; compares both partitions with their pinned digests"
 python boxship_verify_bundle() {
-    import hashlib
+    import hashlib, subprocess
 
+    packed = boxship_unpacked(d, '%s.store.ext4.zst' % d.getVar('BOXSHIP_BUNDLE'))
+    if packed:
+        subprocess.run(['zstd', '-d', '-f', '-q', packed, '-o', packed[:-len('.zst')]], check=True)
+        bb.utils.remove(packed)
     for role in ('store', 'data'):
-        path = boxship_unpacked(d, role)
+        path = boxship_partition(d, role)
         digest = hashlib.sha256()
         with open(path, 'rb') as partition:
             for chunk in iter(lambda: partition.read(1 << 20), b''):
@@ -106,7 +115,7 @@ python do_deploy() {
     bb.utils.mkdirhier(d.getVar('DEPLOYDIR'))
     for role in ('store', 'data'):
         # mostly holes: they stay holes
-        subprocess.run(['cp', '--sparse=always', '--reflink=auto', boxship_unpacked(d, role), d.getVar('DEPLOYDIR')],
+        subprocess.run(['cp', '--sparse=always', '--reflink=auto', boxship_partition(d, role), d.getVar('DEPLOYDIR')],
                        check=True)
 }
 addtask deploy after do_unpack before do_build
