@@ -46,8 +46,9 @@ export function installDebianPackages() {
   const line = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   const sudo = elevation();
   if (sudo === undefined) {
+    // a fresh machine has no package lists
     throw new Error(
-      `${missing.length} Debian packages are missing. Run this once, then try again:\n\n  sudo ${line}\n`,
+      `${missing.length} Debian packages are missing. Run this once, then try again:\n\n  sudo apt-get update && sudo ${line}\n`,
     );
   }
   // A daemon must not start because we wanted its program. Where an init system runs, /usr/sbin/policy-rc.d says so to

@@ -93,7 +93,9 @@ source: []
       recipes/x/y.yaml:4:1: "devices" lacks "usb"
         hint: Device nodes by class, for rules that give an app only what it asks for. An empty list: it has none.
       recipes/x/y.yaml:4:19: "devices.gpio.0" lacks "major"
+        hint: Add it: major: …
       recipes/x/y.yaml:4:19: "devices.gpio.0" lacks "interfaces"
+        hint: Add it: interfaces: …
       recipes/x/y.yaml:4:19: "devices.gpio.0" must match exactly one schema in oneOf
       recipes/x/y.yaml:4:29: "devices.gpio.0.nodes.0" must match pattern "^/dev/"]
     `);

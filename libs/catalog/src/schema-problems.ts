@@ -58,7 +58,7 @@ function describe(yaml: YamlFile, error: ErrorObject, path: readonly string[]): 
       return {
         code: 'MISSING_KEY',
         message: `${at} lacks "${String(params['missingProperty'])}"`,
-        ...hint,
+        hint: description ?? `Add it: ${String(params['missingProperty'])}: …`,
         where: yaml.locate(path, true),
       };
     case 'type':
