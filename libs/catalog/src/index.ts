@@ -1,3 +1,4 @@
+export { grantDevices } from './device-nodes.ts';
 export { fileIdentity } from './base-identity.ts';
 export { basePath } from './base-source.ts';
 export { removeDamagedBlob } from './damaged-blob.ts';
@@ -13,7 +14,6 @@ export {
   recipeReleases,
   recipeSchema,
   supportedReleases,
-  type DeviceClass,
   type DeviceRule,
   type PerRelease,
   type Recipe,
@@ -29,3 +29,4 @@ export { readApps, type ProductApps, type ResolvedApp } from './read-apps.ts';
 export { lockDifferences, releaseFolder, resolveVariants, type ResolveOptions } from './resolve-variants.ts';
 export { checkVersions, pickVersions } from './tool-versions.ts';
 export { readPublicKey, readSigningKey, signingKeyPath } from './signing-keys.ts';
+export { importProduct, type ImportedProduct, type ImportOptions } from './import-product.ts';

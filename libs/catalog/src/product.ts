@@ -1,3 +1,4 @@
+import type { SecretSource } from '@boxship/compose-spec';
 import type {
   ArtifactOptions,
   EngineSettings,
@@ -39,6 +40,8 @@ export interface ProductApp {
   readonly environment: Readonly<Record<string, string>>;
   readonly envFile?: string;
   readonly profiles: readonly string[];
+  /** Where secrets of the Compose file come from, by their key there. */
+  readonly secrets: Readonly<Record<string, { readonly source: SecretSource; readonly where: Location }>>;
   /** Copy what the containers print to the device's console. */
   readonly console: boolean;
   readonly where: Location;

@@ -71,7 +71,8 @@ export function readApps(product: Product, progress: Progress): ProductApps {
 function readApp(product: Product, app: ProductApp, progress: Progress): App {
   const folder = dirname(product.file);
   const path = resolve(folder, app.compose);
-  return readComposeFile({
+  const sources = Object.entries(app.secrets).map(([key, { source }]) => [key, source] as const);
+  const read = readComposeFile({
     path,
     overrides: app.overrides.map((file) => relative(dirname(path), resolve(folder, file))),
     productFolder: folder,
@@ -79,8 +80,22 @@ function readApp(product: Product, app: ProductApp, progress: Progress): App {
     environment: app.environment,
     profiles: app.profiles,
     onNote: (note) => progress.note(formatProblem(note)),
+    secrets: Object.fromEntries(sources),
     ...(app.envFile === undefined ? {} : { envFile: relative(dirname(path), resolve(folder, app.envFile)) }),
   });
+  const known = new Set(read.secrets?.map(({ name }) => name));
+  const unknown = Object.entries(app.secrets).filter(([key]) => !known.has(key));
+  if (unknown.length > 0) {
+    throw new UserError(
+      unknown.map(([key, { where }]) => ({
+        code: 'UNDEFINED_SECRET',
+        message: `no service of the app "${app.name}" reads a secret "${key}"`,
+        hint: known.size > 0 ? `They read: ${[...known].sort().join(', ')}.` : 'Take it out of "secrets".',
+        where,
+      })),
+    );
+  }
+  return read;
 }
 
 function normalize({ reference, where }: ImageOrigin): string {
@@ -95,7 +110,16 @@ function normalize({ reference, where }: ImageOrigin): string {
 function digestOf({ name, environment, profiles, console: onConsole }: ProductApp, app: App): Digest {
   const hash = createHash('sha256');
   const add = (bytes: string | Uint8Array) => hash.update(`${Buffer.byteLength(bytes)}\n`).update(bytes);
-  add(JSON.stringify({ name, environment, profiles, onConsole, services: app.services.map(withoutPlace) }));
+  add(
+    JSON.stringify({
+      name,
+      environment,
+      profiles,
+      onConsole,
+      services: app.services.map(withoutPlace),
+      secrets: app.secrets,
+    }),
+  );
   add(app.composeBytes);
   for (const { path, mode, bytes } of app.files) {
     add(`${path} ${mode.toString(8)}`);

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { Ajv } from 'ajv';
-import { UserError } from '@boxship/model';
+import { UserError, type DeviceClass } from '@boxship/model';
 import { listAssetFiles, readAssetFile } from '@boxship/host';
 import schema from './recipe-schema.json' with { type: 'json' };
 import { schemaProblems } from './schema-problems.ts';
@@ -71,8 +71,6 @@ export interface RecipePartition {
   readonly fixedSize?: string;
   readonly alignment?: string;
 }
-
-export type DeviceClass = 'gpio' | 'i2c' | 'spi' | 'can' | 'serial' | 'video' | 'drm' | 'gpu' | 'input' | 'usb';
 
 /** Device nodes with their major number, or network interfaces. */
 export interface DeviceRule {

@@ -1,5 +1,7 @@
-import { UserError, parseDigest, type Problem, type Variant, type VariantApp } from '@boxship/model';
+import { findClashes } from '@boxship/compose-spec';
+import { UserError, parseDigest, type App, type Problem, type Variant, type VariantApp } from '@boxship/model';
 import { baseOrigin } from './base-source.ts';
+import { deviceNodesFor } from './device-nodes.ts';
 import type { Lock } from './lock-file.ts';
 import type { Machine, Product, ProductVariant } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
@@ -31,8 +33,9 @@ export function resolveVariants(
   const all = product.variants.flatMap((variant) =>
     product.machines
       .filter(({ name }) => variant.machines.includes(name))
-      .map((machine) => resolveVariant(product, variant, machine, lock, options)),
+      .map((machine) => resolveVariant(product, apps, variant, machine, lock, options)),
   );
+  refuseClashes(product, apps);
   refuseSameOutput(all); // of those that are not asked for, too: they are made another day
   for (const variant of all) refuseLongName(variant);
   const variants = all.filter(
@@ -122,26 +125,34 @@ export function wantedImages(product: Product, apps: ProductApps): readonly Want
 
 function resolveVariant(
   product: Product,
+  apps: ProductApps,
   { name, apps: appNames, engine: variantEngine }: ProductVariant,
   machine: Machine,
   lock: Lock,
   { signing, version }: ResolveOptions,
 ): Variant {
-  const apps: readonly VariantApp[] = appNames.map((app) => ({
+  const variantApps: readonly VariantApp[] = appNames.map((app) => ({
     name: app,
     digest: parseDigest(lock.apps[app]!.digest),
     images: lock.apps[app]!.images,
+    ...secretsOf(apps.get(app)!.app),
   }));
-  const references = new Set(apps.flatMap(({ images }) => images));
+  const devices = deviceNodesFor(machine, appNames.map((app) => apps.get(app)!.app)); // prettier-ignore
+  const references = new Set(variantApps.flatMap(({ images }) => images));
   const base = machine.base && lock.bases[machine.name]!;
   return {
     product: product.name,
     version: product.version,
     name,
-    machine: { name: machine.name, platform: machine.platform, ...(machine.rootfs ? { rootfs: machine.rootfs } : {}) },
+    machine: {
+      name: machine.name,
+      platform: machine.platform,
+      ...(machine.rootfs ? { rootfs: machine.rootfs } : {}),
+      ...(devices ? { devices } : {}),
+    },
     ...(base ? { base: { digest: base.digest, size: base.size } } : {}),
     engine: variantEngine ?? machine.engine ?? product.engine,
-    apps,
+    apps: variantApps,
     images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),
     artifacts: product.artifacts,
     store: product.store,
@@ -150,6 +161,21 @@ function resolveVariant(
     epoch: lock.epoch,
     tools: { boxship: version, ...lock.tools },
   };
+}
+
+/** Two apps of one variant run on one device: they must not want the same port or container name. */
+function refuseClashes(product: Product, apps: ProductApps): void {
+  const problems = new Map<string, Problem>(); // a pair of apps is often in several variants
+  for (const variant of product.variants) {
+    for (const problem of findClashes(variant.apps.map((app) => apps.get(app)!.app))) {
+      problems.set(problem.message, problem);
+    }
+  }
+  if (problems.size > 0) throw new UserError([...problems.values()]);
+}
+
+function secretsOf({ secrets }: App): Pick<VariantApp, 'secrets'> {
+  return secrets ? { secrets } : {};
 }
 
 function refuseUnknown(kind: string, asked: readonly string[] | undefined, known: readonly { name: string }[]): void {

@@ -125,6 +125,10 @@ describe('a mistake is told with its place', () => {
     ['condition', keys('depends_on: {a: {condition: service_health}}'), '4:33 BAD_VALUE'],
     ['health check words', keys('healthcheck: {test: [curl, x]}'), '4:25 BAD_HEALTHCHECK'],
     ['device', keys('devices: [ttyS0]'), '4:15 BAD_DEVICE'],
+    ['device class', keys('x-boxship: {devices: [gpios]}'), '4:27 UNKNOWN_DEVICE_CLASS'],
+    ['a CAN bus without the network of the machine', keys('x-boxship: {devices: [can]}'), '4:27 CONFLICT'],
+    ['x-boxship key', keys('x-boxship: {device: [can]}'), '4:17 UNKNOWN_KEY'],
+    ['rule for devices', keys('device_cgroup_rules: ["c 81 rwm"]'), '4:27 BAD_DEVICE'],
     ['host', keys('extra_hosts: [plc]'), '4:19 BAD_VALUE'],
     ['limits that differ', keys('mem_limit: 1g\ndeploy: {resources: {limits: {memory: 2g}}}'), '5:5 CONFLICT'],
     ['bad container name', keys('container_name: "a b"'), '4:21 BAD_NAME'],
@@ -312,5 +316,48 @@ describe('an app', () => {
   it('is the same, bit for bit, each time', () => {
     const text = keys('environment: {B: "1", A: "2"}\nlabels: {z: "", y: ""}');
     expect(read(text)).toEqual(read(text));
+  });
+});
+
+describe('a secret', () => {
+  const text = `${keys('secrets: [token, {source: key, target: /etc/key}, pin]')}secrets: {token: {file: ./token}, key: {external: true, name: k.pem}, pin: {environment: PIN}}\n`; // prettier-ignore
+  const folder = folderOf({ token: 'hunter2' });
+
+  it('is a file on the data partition, and is not read here', () => {
+    const app = read(text, { folder: NOTHING });
+    const place = (file: string) => ({ from: 'data', path: `/run/boxship/data/secrets/app/${file}` });
+    expect(app.services[0]!.secrets).toEqual([
+      { name: 'token', target: '/run/secrets/token', place: place('token') },
+      { name: 'key', target: '/etc/key', place: place('k.pem') },
+      { name: 'pin', target: '/run/secrets/pin', place: place('pin') },
+    ]);
+    expect(app.files).toEqual([]);
+    expect(app.secrets?.map(({ name }) => name)).toEqual(['key', 'pin', 'token']);
+  });
+
+  it('is where the product file says: another file, a credential, the image', () => {
+    const notes: Problem[] = [];
+    const secrets = { token: { from: 'image' }, key: { from: 'credential', credential: 'acme.key' }, pin: { from: 'data', file: 'a/b' } } as const; // prettier-ignore
+    const app = read(text, { folder, secrets, onNote: (note) => notes.push(note) });
+    expect(app.services[0]!.mounts).toEqual([{ type: 'bind', source: '/run/boxship/store/apps/app/files/token', target: '/run/secrets/token', readOnly: true }]); // prettier-ignore
+    expect(app.secrets).toEqual([
+      { name: 'key', place: secrets.key },
+      { name: 'pin', place: { from: 'data', path: '/run/boxship/data/secrets/app/a/b' } },
+      { name: 'token', place: { from: 'image' } },
+    ]);
+    expect(notes.map(({ code }) => code)).toEqual(['SECRET_IN_IMAGE']);
+  });
+
+  it('cannot be baked when it is external, nor have a mode that only the device could give it', () => {
+    expect(told(text, { folder, secrets: { key: { from: 'image' } } })).toContain('5:35 UNSUPPORTED_VALUE');
+    const mode = `${keys('secrets: [{source: token, mode: 0400}]')}secrets: {token: {file: ./token}}\n`;
+    expect(told(mode)).toEqual(['4:15 UNSUPPORTED_VALUE']);
+    expect(told(mode, { folder, secrets: { token: { from: 'image' } } })).toEqual([]);
+  });
+
+  it('is not shown by the message of a line of an env file that is none', () => {
+    const found = problems(keys('env_file: app.env'), { folder: folderOf({ 'app.env': 'PASSWORD hunter2\n' }) });
+    expect(found.map(({ code }) => code)).toEqual(['BAD_ENV_LINE']);
+    expect(JSON.stringify(found)).not.toContain('hunter2');
   });
 });

@@ -1,7 +1,8 @@
 import { basename, dirname, join, posix } from 'node:path';
 import { UserError, type App, type Problem } from '@boxship/model';
+import { checkSchema } from './check-schema.ts';
 import { collectAppFiles, openAppFolder, type AppFolder } from './app-folder.ts';
-import { readConfigFiles } from './config-files.ts';
+import { readConfigFiles, usedSecrets, type SecretSource } from './config-files.ts';
 import { checkClashes, checkCycles } from './dependencies.ts';
 import { writeDeviceComposeFile } from './device-compose-file.ts';
 import { readEnvFile } from './env-file.ts';
@@ -30,6 +31,8 @@ export interface ComposeFileInput {
   readonly environment?: Readonly<Record<string, string>>;
   /** In place of `.env`, relative to the folder; must exist when given. */
   readonly envFile?: string;
+  /** Where its secrets come from, by key; what is not named is a file on the data partition. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>;
   /** Active profiles; `*` is all of them. */
   readonly profiles?: readonly string[];
   /** Where the app's folder will be on the device; default `/run/boxship/store/apps/<name>`. */
@@ -115,7 +118,10 @@ function read(input: ComposeFileInput, report: CollectedReport): App | undefined
   const volumes = readVolumes(volumeSection, projectName, report);
   const configs = {
     config: readConfigFiles('config', section('configs'), files, lookup, report),
-    secret: readConfigFiles('secret', section('secrets'), files, lookup, report),
+    secret: readConfigFiles('secret', section('secrets'), files, lookup, report, {
+      project: projectName,
+      sources: input.secrets ?? {},
+    }),
   };
 
   const containers = new Map<string, string>();
@@ -132,8 +138,10 @@ function read(input: ComposeFileInput, report: CollectedReport): App | undefined
   services.sort((a, b) => (a.service.name < b.service.name ? -1 : 1));
   const models = services.map(({ service }) => service);
   checkCycles(models, report);
-  checkClashes(models, containers, report);
+  checkSchema(root, new Set(active.keys()), report);
+  checkClashes(projectName, models, report);
 
+  const secrets = usedSecrets(configs.secret);
   const used = (keys: readonly string[]) => [...new Set(keys)].sort();
   const networkKeys = used(services.flatMap((service) => service.networkKeys));
   const volumeKeys = used(services.flatMap((service) => service.volumeKeys));
@@ -142,6 +150,7 @@ function read(input: ComposeFileInput, report: CollectedReport): App | undefined
     services: models,
     volumes: volumeKeys.map((key) => volumes.get(key)!.value),
     networks: networkKeys.map((key) => networks.get(key)!.value),
+    ...(secrets.length > 0 ? { secrets } : {}),
     files: files.list(),
   };
   if (report.errors.length > 0) return undefined;

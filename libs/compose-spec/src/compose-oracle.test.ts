@@ -152,6 +152,7 @@ describe.skipIf(!compose)('docker compose config', () => {
     const tidy = (value: Config) =>
       JSON.parse(
         JSON.stringify(value)
+          .replaceAll(`${folder}/conf/token`, '/run/boxship/data/secrets/gateway/token') // secrets are on the device
           .replaceAll(`${folder}/`, `${device}/files/`)
           .replaceAll(`"content":"welcome to 1.4"`, `"file":"${device}/configs/banner"`),
         (key, item: unknown) => (key === 'pull_policy' || key.startsWith('x-') ? undefined : item),

@@ -1,4 +1,4 @@
-import type { Location, ServiceMount } from '@boxship/model';
+import type { AppSecret, Location, SecretPlace, ServiceMount, ServiceSecret } from '@boxship/model';
 import type { AppFiles } from './app-folder.ts';
 import type { Lookup } from './interpolation.ts';
 import type { Report } from './report.ts';
@@ -9,11 +9,28 @@ import type { Value } from './yaml-value.ts';
 /** A config or a secret: gives its place on the device when it is used. */
 export interface ConfigFile {
   readonly where: Location;
-  /** Absolute path on the device; ships the file. */
+  /** A secret that is on the device already. */
+  readonly place?: SecretPlace;
+  /** Absolute path on the device; ships the file, unless it is there already. */
   deviceFile(mode: number | undefined, where: Location): string | undefined;
   /** The same path, once a service uses it. */
   shipped(): string | undefined;
 }
+
+/** Where a secret comes from, as the product file says it; by default it is a file on the data partition. */
+export type SecretSource =
+  | { readonly from: 'data'; readonly file: string }
+  | { readonly from: 'credential'; readonly credential: string }
+  /** What the Compose file names is put into the image. */
+  | { readonly from: 'image' };
+
+export interface SecretOptions {
+  readonly project: string;
+  readonly sources: Readonly<Record<string, SecretSource>>;
+}
+
+/** Below it lie the secrets of all apps: `<app>/<file>`. Made with the data partition's own tools, never by Boxship. */
+const SECRETS_FOLDER = '/run/boxship/data/secrets';
 
 export type ConfigKind = 'config' | 'secret';
 
@@ -24,6 +41,7 @@ export function readConfigFiles(
   files: AppFiles,
   lookup: Lookup,
   report: Report,
+  secrets?: SecretOptions,
 ): ReadonlyMap<string, ConfigFile> {
   const found = new Map<string, ConfigFile>();
   for (const [key, { where, value: definition }] of readMap(value, report)) {
@@ -45,24 +63,41 @@ export function readConfigFiles(
     if (!/^[a-zA-Z0-9._-]+$/.test(key)) {
       report.error('BAD_NAME', where, `"${key}" is not a name`, 'Use letters, digits, "_", "." and "-".');
     }
-    if (get('external') && readBoolean(get('external'), report)) {
-      report.error(
-        'UNSUPPORTED_VALUE',
-        where,
-        `the ${what} is external, but a device has no swarm`,
-        'Give it a "file".',
-      );
+    const external = get('external') && readBoolean(get('external'), report);
+    const source = secrets && Object.hasOwn(secrets.sources, key) ? secrets.sources[key]! : undefined;
+    if (external && (kind === 'config' || source?.from === 'image')) {
+      const hint =
+        kind === 'config' ? 'Give it a "file".' : 'Give it a "file", or take "bake" out of the product file.';
+      report.error('UNSUPPORTED_VALUE', where, `the ${what} is external, but a device has no swarm`, hint);
       continue;
     }
     const file = readText(get('file'), report);
     const content = readText(get('content'), report);
     const variable = readText(get('environment'), report);
-    if ([file, content, variable].filter((source) => source !== undefined).length !== 1) {
+    if (!external && [file, content, variable].filter((given) => given !== undefined).length !== 1) {
       report.error('BAD_CONFIG', where, `the ${what} needs one of file, content, environment`, 'Write "file: ./path".');
       continue;
     }
+    if (secrets && source?.from !== 'image') {
+      const own = readText(get('name'), report) ?? key;
+      const place: SecretPlace =
+        source?.from === 'credential'
+          ? source
+          : { from: 'data', path: `${SECRETS_FOLDER}/${secrets.project}/${source?.file ?? own}` };
+      let used = false;
+      const path = place.from === 'data' ? place.path : `/run/credentials/${key}`; // whoever starts the app knows the unit
+      const deviceFile = (mode: number | undefined, use: Location) => {
+        used = true;
+        if (mode !== undefined) {
+          report.error('UNSUPPORTED_VALUE', use, `the ${what} has a mode, but is a file of the device`, 'Remove "mode"; give the file its mode on the device.'); // prettier-ignore
+        }
+        return path;
+      };
+      found.set(key, { where, place, deviceFile, shipped: () => (used ? path : undefined) });
+      continue;
+    }
     if (kind === 'secret') {
-      report.note('SECRET_IN_IMAGE', where, `the ${what} can be read by whoever has the image`, 'Provision real secrets on the device, and bind-mount them from there.'); // prettier-ignore
+      report.note('SECRET_IN_IMAGE', where, `the ${what} can be read by whoever has the image`, 'It is for trying things: compose --release refuses it.'); // prettier-ignore
     }
     let path: string | undefined;
     const add = (ship: (mode: number | undefined, use: Location) => string | undefined) =>
@@ -87,14 +122,16 @@ export function readConfigFiles(
 
 const NO_OWNER = 'Remove it: the file is mounted as it is, and belongs to root.';
 
-/** `configs` or `secrets` of a service, as read-only bind mounts. */
+/** `configs` or `secrets` of a service: read-only bind mounts of the app's files, and secrets of the device. */
 export function readConfigMounts(
   kind: ConfigKind,
   value: Value | undefined,
   declared: ReadonlyMap<string, ConfigFile>,
   report: Report,
-): readonly ServiceMount[] {
-  return readList(value, report).flatMap((item): readonly ServiceMount[] => {
+): { readonly mounts: readonly ServiceMount[]; readonly secrets: readonly ServiceSecret[] } {
+  const mounts: ServiceMount[] = [];
+  const secrets: ServiceSecret[] = [];
+  for (const item of readList(value, report)) {
     const keys =
       item.kind === 'map'
         ? readKnownKeys(item, `a ${kind} of a service`, ['source', 'target', 'mode'], report, { uid: NO_OWNER, gid: NO_OWNER }) // prettier-ignore
@@ -105,19 +142,29 @@ export function readConfigMounts(
     if (source === undefined || target === undefined) {
       if (keys && !keys.has('source'))
         report.error('BAD_CONFIG', item.where, 'the source is missing', `Name a ${kind}.`);
-      return [];
+      continue;
     }
     const config = declared.get(source);
     if (!config) {
       report.error(`UNDEFINED_${kind.toUpperCase()}`, item.where, `there is no ${kind} "${source}"`, `Add "${source}:" under top-level "${kind}s".`); // prettier-ignore
-      return [];
+      continue;
     }
     const path = config.deviceFile(mode, item.where);
     const absolute = target.startsWith('/') ? target : kind === 'config' ? `/${target}` : `/run/secrets/${target}`;
     if (/[:,]/.test(absolute)) {
       report.error('BAD_CONFIG', item.where, `the path "${absolute}" holds ":" or ","`, 'Choose another target.');
-      return [];
+      continue;
     }
-    return path === undefined ? [] : [{ type: 'bind', source: path, target: absolute, readOnly: true }];
-  });
+    if (config.place) secrets.push({ name: source, target: absolute, place: config.place });
+    else if (path !== undefined) mounts.push({ type: 'bind', source: path, target: absolute, readOnly: true });
+  }
+  return { mounts, secrets };
+}
+
+/** Secrets that services use, by name. */
+export function usedSecrets(declared: ReadonlyMap<string, ConfigFile>): readonly AppSecret[] {
+  return [...declared]
+    .filter(([, config]) => config.shipped() !== undefined)
+    .map(([name, { place }]): AppSecret => ({ name, place: place ?? { from: 'image' } }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

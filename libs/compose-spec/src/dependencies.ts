@@ -1,4 +1,4 @@
-import type { Service } from '@boxship/model';
+import { formatLocation, type App, type Problem, type Service } from '@boxship/model';
 import { findPortConflict } from './ports.ts';
 import type { Report } from './report.ts';
 
@@ -23,28 +23,44 @@ export function checkCycles(services: readonly Service[], report: Report): void 
   for (const service of services) visit(service, []);
 }
 
-/** Reports container names that two services have, and ports of the device that two services claim. */
-export function checkClashes(
-  services: readonly Service[],
-  containers: ReadonlyMap<string, string>,
-  report: Report,
-): void {
-  const owners = new Map<string, string>();
-  services.forEach((service, index) => {
-    const container = containers.get(service.name)!;
-    const owner = owners.get(container);
-    if (owner !== undefined) {
-      report.error('DUPLICATE_CONTAINER', service.where, `the services "${owner}" and "${service.name}" are both named "${container}"`, 'Change container_name.'); // prettier-ignore
+/** Compose's name for the one container of a service. */
+export function containerNameOf(project: string, service: Pick<Service, 'name' | 'containerName'>): string {
+  return service.containerName ?? `${project}-${service.name}-1`;
+}
+
+/** Reports container names that two services of an app have, and ports of the device that two of them claim. */
+export function checkClashes(project: string, services: readonly Service[], report: Report): void {
+  for (const { code, where, message, hint } of findClashes([{ name: project, services }])) {
+    report.error(code, where!, message, hint);
+  }
+}
+
+/**
+ * Container names and ports of the device that two services claim, of one app or of two that run on one device: each with the
+ * places of both. On the host's own network a service may take any port: that is not known here.
+ */
+export function findClashes(apps: readonly Pick<App, 'name' | 'services'>[]): readonly Problem[] {
+  const all = apps.flatMap(({ name, services }) => services.map((service) => ({ app: name, service })));
+  const title = ({ app, service }: (typeof all)[number]) =>
+    `"${service.name}"${apps.length > 1 ? ` of "${app}"` : ''} (${formatLocation(service.where)})`;
+  const problems: Problem[] = [];
+  all.forEach((one, index) => {
+    const { service } = one;
+    const container = containerNameOf(one.app, service);
+    const owner = all.slice(0, index).find((other) => containerNameOf(other.app, other.service) === container);
+    if (owner) {
+      problems.push({ code: 'DUPLICATE_CONTAINER', where: service.where, message: `the services ${title(owner)} and ${title(one)} both have a container named "${container}"`, hint: 'Change container_name.' }); // prettier-ignore
     }
-    owners.set(container, service.name);
-    const earlier = services.slice(0, index + 1).flatMap((other) => other.ports.map((port) => ({ other, port })));
-    for (const port of service.ports) {
-      const clash = earlier.find(({ port: other }) => other !== port && findPortConflict(other, port));
-      // within one service both mappings would tell of each other: the later one does
-      if (!clash || (clash.other === service && service.ports.indexOf(clash.port) > service.ports.indexOf(port)))
-        continue;
-      const ports = findPortConflict(clash.port, port)!;
-      report.error('PORT_CONFLICT', service.where, `the port ${ports} of the device is published by "${clash.other.name}" and by "${service.name}"`, 'Publish another port.'); // prettier-ignore
-    }
+    service.ports.forEach((port, at) => {
+      const earlier = [
+        ...all.slice(0, index).flatMap((other) => other.service.ports.map((claimed) => ({ other, claimed }))),
+        ...service.ports.slice(0, at).map((claimed) => ({ other: one, claimed })),
+      ];
+      const clash = earlier.find(({ claimed }) => findPortConflict(claimed, port));
+      if (!clash) return;
+      const ports = findPortConflict(clash.claimed, port)!;
+      problems.push({ code: 'PORT_CONFLICT', where: service.where, message: `the port ${ports} of the device is published by ${title(clash.other)} and by ${title(one)}`, hint: 'Publish another port.' }); // prettier-ignore
+    });
   });
+  return problems;
 }

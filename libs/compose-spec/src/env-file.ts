@@ -77,7 +77,8 @@ export function readEnvFile({ file, bytes, lookup, raw = false }: EnvFileOptions
     const key = head[1]!;
     if (!head[2]) {
       const rest = restOfLine().slice(head[0].length).trim();
-      const message = rest ? `"${key}" is followed by "${rest}"` : `"${key}" has no value`;
+      // what stands there may be a password: it is not shown
+      const message = rest ? `"${key}" is followed by something else than "="` : `"${key}" has no value`;
       report.error('BAD_ENV_LINE', place(start), message, `Write ${key}=value; nothing is taken from the build host.`);
       skipLine();
       continue;

@@ -130,7 +130,7 @@ export function interpolateValue(value: Value, lookup: Lookup, report: Report): 
     for (const { code, message, hint } of problems) {
       if (code !== 'UNSET_VARIABLE') report.error(code, source.where, message, hint);
     }
-    return { ...source, value: text, text, plain: false, ...(unset.length > 0 ? { unset } : {}) };
+    return { ...source, value: text, text, plain: false, interpolated: true, ...(unset.length > 0 ? { unset } : {}) };
   };
   return visit(value);
 }

@@ -2,6 +2,7 @@ import type { AppNetwork, AppVolume, ContainerSettings, Dependency, Location, Se
 import type { AppFiles } from './app-folder.ts';
 import { readConfigMounts, type ConfigFile, type ConfigKind } from './config-files.ts';
 import { SETTINGS } from './container-settings.ts';
+import { readDeviceClasses } from './device-classes.ts';
 import { readDeploy, readRestart } from './deploy.ts';
 import { readEnvironment, readServiceLabels } from './environment.ts';
 import { readHealthcheck } from './healthcheck.ts';
@@ -44,7 +45,6 @@ const FIELDS = [
 
 const SWARM = 'Remove it: there is one device and one container of each service.';
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  extends: 'Write the keys out, or share them with a YAML anchor and "<<".',
   links: 'Services on one network find each other by name; use "networks" with "aliases".',
   external_links: 'Join an external network, and use the container name.',
   volumes_from: 'Name the volumes of the other service under "volumes".',
@@ -61,6 +61,17 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   pull_refresh_after: 'Remove it: images come with the bundle.',
   volume_driver: 'Use "driver_opts" of a named volume.',
 };
+
+/** Of older versions of the file. */
+const NOT_IN_SPECIFICATION = ['volume_driver'];
+
+/** Keys of a service that are read: each engine says what it makes of them. */
+export const serviceKeys: readonly string[] = [...FIELDS, ...Object.keys(SETTINGS), 'extends'].sort();
+
+/** Keys of a service that no device can honour, and what to do instead. */
+export const refusedServiceKeys: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(UNSUPPORTED).filter(([key]) => !NOT_IN_SPECIFICATION.includes(key)),
+);
 
 /** One service, its short forms resolved. Reports what is wrong, and returns what could be read. */
 export function readService(
@@ -102,6 +113,8 @@ export function readService(
     report.error('CONFLICT', keys.get('ports')!.where, `ports have no effect with network_mode ${networkMode ?? ''}`, 'Remove "ports".'); // prettier-ignore
   }
 
+  const configs = readConfigMounts('config', get('configs'), surroundings.configs.config, report);
+  const secrets = readConfigMounts('secret', get('secrets'), surroundings.configs.secret, report);
   const volumeKeys: string[] = [];
   const mounts = [
     ...readMounts(get('volumes'), files, (key, where) => {
@@ -110,8 +123,8 @@ export function readService(
       else report.error('UNDEFINED_VOLUME', where, `there is no volume "${key}"`, `Add "${key}:" under top-level "volumes"; a file beside the Compose file is written "./${key}".`); // prettier-ignore
       return volume?.value.name;
     }, report),
-    ...readConfigMounts('config', get('configs'), surroundings.configs.config, report),
-    ...readConfigMounts('secret', get('secrets'), surroundings.configs.secret, report),
+    ...configs.mounts,
+    ...secrets.mounts,
   ]; // prettier-ignore
 
   let settings: ContainerSettings = {};
@@ -137,6 +150,8 @@ export function readService(
   readWithoutEffect(keys, report);
 
   const containerName = readText(get('container_name'), report);
+  const extension = definition.value.kind === 'map' ? definition.value.entries.get('x-boxship')?.value : undefined;
+  const deviceClasses = readDeviceClasses(extension, networkMode, report);
   const service: Service = {
     name,
     where: definition.where,
@@ -147,6 +162,7 @@ export function readService(
     environment: readEnvironment(get('environment'), get('env_file'), files, lookup, report),
     ports,
     mounts,
+    ...(secrets.secrets.length > 0 ? { secrets: secrets.secrets } : {}),
     networks: joined?.networks ?? [],
     ...(networkMode === undefined ? {} : { networkMode }),
     dependsOn,
@@ -154,6 +170,7 @@ export function readService(
     ...(restart.restartMaxAttempts === undefined ? {} : { restartMaxAttempts: restart.restartMaxAttempts }),
     ...(healthcheck === undefined ? {} : { healthcheck }),
     labels: readServiceLabels(get('labels'), get('label_file'), files, report),
+    ...(deviceClasses.length > 0 ? { deviceClasses } : {}),
     settings,
   };
   return { service, networkKeys: joined?.keys ?? [], volumeKeys };

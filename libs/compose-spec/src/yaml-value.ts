@@ -28,6 +28,8 @@ export interface ScalarValue {
   readonly plain: boolean;
   readonly where: Location;
   readonly tag?: MergeTag;
+  /** Holds the value of a variable, so that its looks do not decide its type. */
+  readonly interpolated?: true;
   /** Variables in it that are not set: told when the value turns out to be used. */
   readonly unset?: readonly InterpolationProblem[];
 }

@@ -1,5 +1,6 @@
 import { BOXSHIP_NAMESPACE, uuidFrom } from '@boxship/disk';
 import type { EngineSocket } from '@boxship/device-socket';
+import { grantDevices } from '@boxship/catalog';
 import { directory, engines, type Preload } from '@boxship/engines';
 import { planExt4, type Ext4Plan } from '@boxship/filesystem';
 import {
@@ -44,7 +45,7 @@ export async function planStorePartitions(
   for (const image of variant.images) images.push(await locked.open(image));
   const apps = variant.apps.map(({ name }) => {
     const { app, product } = open.apps.get(name)!;
-    return { app, console: product.console };
+    return { app: grantDevices(app, variant), console: product.console };
   });
   const sign = async (digest: Uint8Array) => await (await open.signer()).sign(digest);
   const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${variant.product}/${variant.machine.name}/${role}`);

@@ -1,3 +1,4 @@
+import type { ComposeKeys } from './compose-keys.ts';
 import type { EngineSocket } from '@boxship/device-socket';
 import type {
   App,
@@ -38,6 +39,8 @@ export interface StartOptions extends PreloadOptions {
 /** A container engine. One module each; the registry is `engines`. */
 export interface Engine {
   readonly name: string;
+  /** What it makes of each key of a Compose service; absent as long as nobody has written it down. */
+  readonly composeKeys?: ComposeKeys;
   /** Files, relative to the store partition, that make the images runnable at first boot without a network or an import. */
   preload(images: readonly ContainerImage[], options: PreloadOptions): Preload;
   /** Units and configuration that start the app, below `apps/<app>/`. */

@@ -13,3 +13,4 @@ export {
 export { footprints, type EngineFootprint } from './footprints.ts';
 export { kernelTables } from './kernel-tables.ts';
 export { buildNeedsOf, engineBuilds, type BuildOptions, type EngineBuild } from './build-needs.ts';
+export type { ComposeKeys, KeySupport } from './compose-keys.ts';

@@ -1,4 +1,5 @@
 import type { ContainerSettings } from './container-settings.ts';
+import type { DeviceClass } from './device-class.ts';
 import type { Location } from './user-error.ts';
 
 /** A file that an app brings along (env file, config), read at resolve time. */
@@ -88,6 +89,26 @@ export interface AppVolume {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/** Where a secret is on the device: an absolute path on the data partition, or the name of a systemd credential. */
+export type SecretPlace =
+  { readonly from: 'data'; readonly path: string } | { readonly from: 'credential'; readonly credential: string };
+
+/** A secret that a service reads, and that no image holds. Without it on the device, the service does not start. */
+export interface ServiceSecret {
+  /** Its key under top-level `secrets`. */
+  readonly name: string;
+  /** Absolute path in the container. */
+  readonly target: string;
+  readonly place: SecretPlace;
+}
+
+/** A secret of an app as a plan shows it: its name and where it is, never what it is. */
+export interface AppSecret {
+  readonly name: string;
+  /** `image`: baked, for whoever has the image to read. */
+  readonly place: SecretPlace | { readonly from: 'image' };
+}
+
 /** One service of an app, every Compose short form resolved (compose-spec 05-services.md). */
 export interface Service {
   readonly name: string;
@@ -100,6 +121,8 @@ export interface Service {
   readonly environment: Readonly<Record<string, string>>;
   readonly ports: readonly PortMapping[];
   readonly mounts: readonly ServiceMount[];
+  /** Those that are on the device; a baked one is a file of the app among the mounts. */
+  readonly secrets?: readonly ServiceSecret[];
   readonly networks: readonly JoinedNetwork[];
   readonly networkMode?: string;
   readonly dependsOn: readonly Dependency[];
@@ -107,6 +130,13 @@ export interface Service {
   readonly restartMaxAttempts?: number;
   readonly healthcheck?: Healthcheck;
   readonly labels: Readonly<Record<string, string>>;
+  /** Hardware that it asks for (`x-boxship: { devices: [gpio] }`). */
+  readonly deviceClasses?: readonly DeviceClass[];
+  /**
+   * What these are on the machine: absolute paths of device nodes, with `* ? []` as a shell has them. The nodes that are there
+   * when the service starts are given to it, each with its group.
+   */
+  readonly deviceNodes?: readonly string[];
   readonly settings: ContainerSettings;
 }
 
@@ -119,5 +149,7 @@ export interface App {
   readonly services: readonly Service[];
   readonly volumes: readonly AppVolume[];
   readonly networks: readonly AppNetwork[];
+  /** All secrets that its services read. */
+  readonly secrets?: readonly AppSecret[];
   readonly files: readonly AppFile[];
 }

@@ -2,6 +2,7 @@ export * from './app.ts';
 export * from './byte-size.ts';
 export * from './container-image.ts';
 export * from './container-settings.ts';
+export * from './device-class.ts';
 export * from './device-facts.ts';
 export * from './digest.ts';
 export * from './engine-settings.ts';

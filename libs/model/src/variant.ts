@@ -1,4 +1,6 @@
+import type { AppSecret } from './app.ts';
 import type { Descriptor } from './container-image.ts';
+import type { DeviceClass } from './device-class.ts';
 import type { Digest } from './digest.ts';
 
 /** Which partition of the base image is the rootfs, when it cannot be found by itself. */
@@ -59,6 +61,8 @@ export interface VariantApp {
   readonly digest: Digest;
   /** Normalised references, sorted. */
   readonly images: readonly string[];
+  /** Names and places of its secrets; absent when it has none. */
+  readonly secrets?: readonly AppSecret[];
 }
 
 /**
@@ -69,7 +73,13 @@ export interface Variant {
   readonly product: string;
   readonly version: string;
   readonly name: string;
-  readonly machine: { readonly name: string; readonly platform: string; readonly rootfs?: RootfsSelector };
+  readonly machine: {
+    readonly name: string;
+    readonly platform: string;
+    readonly rootfs?: RootfsSelector;
+    /** Device nodes of the classes that its apps ask for. */
+    readonly devices?: Readonly<Partial<Record<DeviceClass, readonly string[]>>>;
+  };
   /** The vendor's image; absent when it is not built yet, and only `store` can make something. */
   readonly base?: FileIdentity;
   readonly engine: VariantEngine;

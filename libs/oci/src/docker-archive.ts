@@ -106,6 +106,11 @@ async function readItems(files: FileSet): Promise<readonly ArchiveItem[]> {
   });
 }
 
+/** Names of the images of an archive, as `docker save` was given them. Errors: BAD_ARCHIVE. */
+export async function archivedNames(files: FileSet): Promise<readonly string[]> {
+  return (await readItems(files)).flatMap(({ tags }) => tags);
+}
+
 function pickItem(
   items: readonly ArchiveItem[],
   wanted: string | undefined,

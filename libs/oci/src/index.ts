@@ -6,7 +6,13 @@ export type { FoundManifest, ImageSource, ManifestOrigin, OpenBlobOptions } from
 export { parseManifest, type Index, type IndexEntry, type Manifest, type ManifestKind } from './manifest.ts';
 export { isIndexType, isManifestType, layerCompression, mediaTypes, type LayerCompression } from './media-type.ts';
 export { writeOciLayout, type ImageToWrite, type LayerToWrite, type WrittenImage } from './oci-layout-writer.ts';
-export { openLocalImages, parseLocalImages, type LocalImages, type OpenImagesOptions } from './open-image-source.ts';
+export {
+  listArchivedImages,
+  openLocalImages,
+  parseLocalImages,
+  type LocalImages,
+  type OpenImagesOptions,
+} from './open-image-source.ts';
 export { claimPartial, leavePartial, removePartial } from './partial-blob.ts';
 export { normalizePlatform, parsePlatform, platformRank, selectManifest } from './platform-matching.ts';
 export { familiarName, formatReference, parseReference, type Reference } from './reference.ts';

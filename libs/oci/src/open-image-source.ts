@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { UserError } from '@boxship/model';
 import type { Cache } from '@boxship/host';
-import { dockerArchiveSource } from './docker-archive.ts';
+import { archivedNames, dockerArchiveSource } from './docker-archive.ts';
 import { openFolder } from './file-set.ts';
 import type { ImageSource } from './image-source.ts';
 import { ociLayoutSource } from './oci-layout.ts';
@@ -51,5 +51,15 @@ export async function openLocalImages(text: string, { folder = '.', cache }: Ope
   } catch (error) {
     await files.close();
     throw error;
+  }
+}
+
+/** Names of the images that an archive of `docker save` holds. Errors: BAD_ARCHIVE, IMAGE_UNREADABLE. */
+export async function listArchivedImages(path: string, cache: Cache): Promise<readonly string[]> {
+  const files = await openTarArchive(path, `docker-archive:${path}`, cache);
+  try {
+    return await archivedNames(files);
+  } finally {
+    await files.close();
   }
 }

@@ -46,7 +46,10 @@ export function addCompose(program: Command): void {
     const { cache, progress, signal } = session;
     const allowToolVersions = options.allowToolVersions ?? false;
     const open = await openProduct(session.file, { cache, progress, version, allowToolVersions });
-    if (options.release) refuseDevelopmentKey(open);
+    if (options.release) {
+      refuseDevelopmentKey(open);
+      refuseBakedSecrets(open, selectionOf(options));
+    }
     const out = options.out ?? resolve(dirname(open.product.file), 'deploy');
     const composed = await composeProduct({ ...open, signer: () => openSigner(open, session) }, selectionOf(options), {
       out,
@@ -67,6 +70,22 @@ export function refuseDevelopmentKey({ isDevelopment }: OpenProduct): void {
     'the signing key is marked as a development key',
     'Name the release key in boxship.yaml: signing: { key: … }. boxship keygen makes one.',
   );
+}
+
+/** What leaves the house holds no secret. Errors: BAKED_SECRET. */
+export function refuseBakedSecrets(open: OpenProduct, selection: ReturnType<typeof selectionOf>): void {
+  const names = new Set(open.variants(selection).flatMap(({ apps }) => apps.map(({ name }) => name)));
+  const problems = [...names].flatMap((name) => {
+    const { app, product } = open.apps.get(name)!;
+    const baked = (app.secrets ?? []).filter(({ place }) => place.from === 'image');
+    return baked.map((secret) => ({
+      code: 'BAKED_SECRET',
+      message: `the secret "${secret.name}" of the app "${name}" would be in the image, for whoever has it to read`,
+      hint: 'Take "bake" out and bring the secret to the device, or compose without --release to try things.',
+      where: product.secrets[secret.name]!.where,
+    }));
+  });
+  if (problems.length > 0) throw new UserError(problems);
 }
 
 export function warnOfDevelopmentKey({ progress }: Session): void {

@@ -7,7 +7,14 @@ const SHOWN_LAYERS = 10;
 
 /** A plan for people. */
 export function formatPlan(plan: VariantPlan, { verbose }: { readonly verbose: boolean }): string {
-  const parts = [header(plan), partitions(plan), rootfsChanges(plan, verbose), budget(plan, verbose), warnings(plan)];
+  const parts = [
+    header(plan),
+    partitions(plan),
+    rootfsChanges(plan, verbose),
+    budget(plan, verbose),
+    secrets(plan),
+    warnings(plan),
+  ];
   return parts.filter((part) => part !== '').join('\n');
 }
 
@@ -86,6 +93,20 @@ function budget(
   const rest = layers.slice(shown.length);
   const more = rest.length === 0 ? '' : `\n${rest.length} smaller ones, ${formatByteSize(rest.reduce((sum, { bytes }) => sum + bytes, 0))} (list them: -v)`; // prettier-ignore
   return `${indent(totals)}\n\n${indent(appTable)}\n\n${indent(layerTable + more)}\n`;
+}
+
+function secrets({ variant }: VariantPlan): string {
+  const rows = variant.apps.flatMap(({ name, secrets: own }) =>
+    (own ?? []).map(({ name: secret, place }) => [
+      `${name}/${secret}`,
+      place.from === 'image'
+        ? 'BAKED INTO THE IMAGE: whoever has the image can read it; not for a release'
+        : place.from === 'data'
+          ? `on the device: ${place.path}`
+          : `on the device: systemd credential ${place.credential}`,
+    ]),
+  );
+  return rows.length === 0 ? '' : `  secrets\n${indent(columns(rows), 4)}\n`;
 }
 
 function warnings({ warnings: lines }: VariantPlan): string {

@@ -3,6 +3,7 @@ import { addAssess } from './assess.ts';
 import { addBoot } from './boot.ts';
 import { addCompose } from './compose.ts';
 import { exitCodeTable } from './exit-codes.ts';
+import { addImport } from './import.ts';
 import { addImportKey } from './import-key.ts';
 import { addKeygen } from './keygen.ts';
 import { addLayer } from './layer.ts';
@@ -44,6 +45,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addBoot,
     addAssess,
     addMachines,
+    addImport,
     addKeygen,
     addImportKey,
     addSchema,

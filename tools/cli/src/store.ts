@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { openProduct, storeProduct, type WrittenBundle } from '@boxship/compose';
 import { formatByteSize } from '@boxship/model';
-import { openSigner, refuseDevelopmentKey, warnOfDevelopmentKey } from './compose.ts';
+import { openSigner, refuseBakedSecrets, refuseDevelopmentKey, warnOfDevelopmentKey } from './compose.ts';
 import { defineAction, examples } from './define-action.ts';
 import { addSelectionOptions, selectionOf, type SelectionFlags } from './selection-options.ts';
 import { shownPath } from './shown-path.ts';
@@ -40,7 +40,10 @@ export function addStore(program: Command): void {
     const { cache, progress, signal } = session;
     const allowToolVersions = options.allowToolVersions ?? false;
     const open = await openProduct(session.file, { cache, progress, version, allowToolVersions });
-    if (options.release) refuseDevelopmentKey(open);
+    if (options.release) {
+      refuseDevelopmentKey(open);
+      refuseBakedSecrets(open, selectionOf(options));
+    }
     const out = options.out ?? resolve(dirname(open.product.file), 'store');
     const written = await storeProduct({ ...open, signer: () => openSigner(open, session) }, selectionOf(options), {
       out,

@@ -1,3 +1,4 @@
+import type { SecretSource } from '@boxship/compose-spec';
 import type { ProductApp } from '../product.ts';
 import type { YamlFile } from '../yaml-file.ts';
 import type { ProductYaml } from './product-yaml.ts';
@@ -9,9 +10,20 @@ export function appsOf(yaml: YamlFile, raw: ProductYaml): ProductApp[] {
     environment: Object.fromEntries(Object.entries(app.environment ?? {}).map(([key, value]) => [key, String(value)])),
     ...(app.envFile === undefined ? {} : { envFile: app.envFile }),
     profiles: app.profiles ?? [],
+    secrets: Object.fromEntries(
+      Object.entries(app.secrets ?? {}).map(([key, given]) => [
+        key,
+        { source: secretSource(given), where: yaml.locate(['apps', name, 'secrets', key], true) },
+      ]),
+    ),
     console: app.console ?? false,
     where: yaml.locate(['apps', name], true),
   }));
+}
+
+function secretSource({ file, credential }: { file?: string; credential?: string }): SecretSource {
+  if (file !== undefined) return { from: 'data', file };
+  return credential === undefined ? { from: 'image' } : { from: 'credential', credential };
 }
 
 function composeFiles(compose: string | string[]): Pick<ProductApp, 'compose' | 'overrides'> {

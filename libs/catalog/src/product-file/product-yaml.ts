@@ -36,5 +36,6 @@ export interface AppYaml {
   environment?: Record<string, string | number | boolean>;
   envFile?: string;
   profiles?: string[];
+  secrets?: Record<string, { file?: string; credential?: string; bake?: true }>;
   console?: boolean;
 }

@@ -1,4 +1,5 @@
 import type { Engine } from '../engine.ts';
+import { dockerComposeKeys } from './compose-keys.ts';
 import { dockerSocket } from './socket.ts';
 import { startDockerApp } from './start-app.ts';
 import { dockerStore } from './store.ts';
@@ -7,6 +8,7 @@ import { checkDockerSettings, dockerWarnings } from './vendor-checks.ts';
 /** docker with the overlay2 driver, 20.10 to 28. */
 export const docker: Engine = {
   name: 'docker',
+  composeKeys: dockerComposeKeys,
   preload: dockerStore,
   start: startDockerApp,
   socket: dockerSocket,

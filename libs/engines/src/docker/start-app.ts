@@ -5,7 +5,8 @@ import { dockerUnits } from './start.ts';
 
 /**
  * Units and files that start an app: through the device's own `docker compose` when the base image has it, else through one
- * systemd unit for each service; `options.start` decides otherwise. Errors: COMPOSE_MISSING.
+ * systemd unit for each service; `options.start` decides otherwise. An app that asks for hardware by class is started by
+ * units, which look for the device nodes at each start. Errors: COMPOSE_MISSING, NEEDS_UNITS.
  */
 export function startDockerApp(
   app: App,
@@ -14,8 +15,17 @@ export function startDockerApp(
   options: StartOptions,
 ): Tree {
   const hasCompose = facts.engines.some(({ name, composePlugin }) => name === 'docker' && composePlugin);
-  const { start = hasCompose ? 'compose' : 'units' } = options;
+  const byClass = app.services.find(({ deviceNodes = [] }) => deviceNodes.length > 0);
+  const { start = hasCompose && !byClass ? 'compose' : 'units' } = options;
   if (start === 'units') return dockerUnits(app, imageIds, facts, options);
+  if (byClass) {
+    throw new UserError(
+      'NEEDS_UNITS',
+      `engine.start is compose, and the service "${byClass.name}" asks for hardware by class, which docker compose cannot look for`,
+      'Write start: units, or name the device nodes under "devices".',
+      byClass.where,
+    );
+  }
   if (hasCompose) return dockerComposeUnit(app, imageIds, facts, options);
   throw new UserError(
     'COMPOSE_MISSING',

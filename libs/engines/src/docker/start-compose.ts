@@ -34,9 +34,11 @@ export function dockerComposeUnit(
       ...[`--file=${folder}/${app.composeFile}`, `--file=${folder}/${OVERRIDE}`],
       ...words,
     ]); // prettier-ignore
+  const name = checkUnitName(UNIT.replace('[app]', app.name));
   const unit = renderTemplate(`${TEMPLATES}/${UNIT}`, {
     app: app.name,
     description: settingText(`Boxship app ${app.name}`),
+    credentials: credentialsOf(app).map(({ name, credential }) => `${name}:${credential}`),
     engineUnit: engine?.unit ?? 'docker.service',
     // anonymous volumes too: nobody finds them again, and the data partition would fill up
     remove: compose('rm', '--stop', '--force', '--volumes'),
@@ -46,13 +48,12 @@ export function dockerComposeUnit(
     stopTimeout: app.services.reduce((sum, { settings }) => sum + (settings.stopGracePeriod ?? STOP_SECONDS), 30),
     output: outputOf(byEngine, console),
   });
-  const name = checkUnitName(UNIT.replace('[app]', app.name));
   return treeOf(
     [
       generatedFile(`apps/${app.name}/units/${name}`, unit, 0o644, epoch),
       generatedFile(
         `apps/${app.name}/${OVERRIDE}`,
-        overrideText(app, imageIds, { vendorLogs, byEngine }),
+        overrideText(app, imageIds, { vendorLogs, byEngine, unit: name }),
         0o644,
         epoch,
       ),
@@ -77,7 +78,7 @@ function outputOf(byEngine: boolean, console: boolean): string {
 function overrideText(
   app: App,
   imageIds: ReadonlyMap<string, Digest>,
-  { vendorLogs, byEngine }: { readonly vendorLogs: boolean; readonly byEngine: boolean },
+  { vendorLogs, byEngine, unit }: { readonly vendorLogs: boolean; readonly byEngine: boolean; readonly unit: string },
 ): string {
   const services = app.services.map((service) => {
     const image = imageIds.get(service.image);
@@ -88,5 +89,17 @@ function overrideText(
       : { driver: 'local', options: { 'max-size': '1m', 'max-file': '2' } };
     return [service.name, { image, ...(isChosen ? {} : { logging }) }] as const;
   });
-  return `${JSON.stringify({ services: Object.fromEntries(services) }, null, 2)}\n`;
+  // systemd puts the credentials of a unit there (systemd.exec(5) "LoadCredential=")
+  const secrets = credentialsOf(app).map(({ name }) => [name, { file: `/run/credentials/${unit}/${name}` }] as const);
+  const override = {
+    services: Object.fromEntries(services),
+    ...(secrets.length > 0 ? { secrets: Object.fromEntries(secrets) } : {}),
+  };
+  return `${JSON.stringify(override, null, 2)}\n`;
+}
+
+function credentialsOf({ secrets = [] }: App): readonly { readonly name: string; readonly credential: string }[] {
+  return secrets.flatMap(({ name, place }) =>
+    place.from === 'credential' ? [{ name, credential: place.credential }] : [],
+  );
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App, DeviceFacts, Digest, Service, Tree } from '@boxship/model';
 import { runProgram } from '@boxship/host';
 import { containerArguments } from '../run-units/run-arguments.ts';
+import { startDockerApp } from './start-app.ts';
 import { dockerUnits } from './start.ts';
 
 const GOLDEN = new URL('../../../../test/golden/docker-units/', import.meta.url).pathname;
@@ -112,6 +113,17 @@ const GATEWAY: App = {
       settings: { logging: { driver: 'journald', options: { tag: 'metrics' } } },
     }),
     service('migrate', { restart: 'on-failure', entrypoint: [], command: ['/bin/migrate'] }),
+    service('vault', {
+      secrets: [
+        {
+          name: 'token',
+          target: '/run/secrets/token',
+          place: { from: 'data', path: '/run/boxship/data/secrets/gateway/token' },
+        },
+        { name: 'key', target: '/etc/key', place: { from: 'credential', credential: 'acme.key' } },
+      ],
+    }),
+    service('sensor', { deviceNodes: ['/dev/i2c-*', '/dev/ttyS[01]'], deviceClasses: ['i2c', 'serial'] }),
     service('shell', { networks: [], networkMode: 'none', settings: { tty: true, stdinOpen: true } }),
   ],
 };
@@ -181,6 +193,28 @@ describe('the units of an app', () => {
   });
 });
 
+describe('where the base image has docker compose', () => {
+  const facts = { ...FACTS, engines: [{ ...FACTS.engines[0]!, composePlugin: true }] };
+  const start = async (app: App, how?: 'units' | 'compose') =>
+    await readTree(startDockerApp(app, IMAGE_IDS, facts, { epoch: 0, console: false, ...(how ? { start: how } : {}) }));
+  const sensor: App = { ...HELLO, services: [service('sensor', { deviceNodes: ['/dev/i2c-*'] })] };
+
+  it('an app that asks for hardware by class is started by units all the same', async () => {
+    expect([...(await start(HELLO)).keys()]).toContain('apps/hello/units/boxship-hello_compose.service');
+    expect([...(await start(sensor)).keys()]).toContain('apps/hello/with-devices.sh');
+    await expect(start(sensor, 'compose')).rejects.toThrow(/asks for hardware by class/);
+  });
+
+  it('a credential is that of the one unit', async () => {
+    const place = { from: 'credential', credential: 'acme.key' } as const;
+    const files = await start({ ...HELLO, secrets: [{ name: 'key', place }] });
+    expect(files.get('apps/hello/units/boxship-hello_compose.service')).toContain('\nLoadCredential=key:acme.key\n');
+    expect(JSON.parse(files.get('apps/hello/compose.device.json')!)).toMatchObject({
+      secrets: { key: { file: '/run/credentials/boxship-hello_compose.service/key' } },
+    });
+  });
+});
+
 describe.skipIf(!hasSystemd)('systemd', () => {
   let folder = '';
   beforeAll(async () => {
@@ -204,7 +238,7 @@ describe.skipIf(!hasSystemd)('systemd', () => {
   it('has no word of complaint (systemd-analyze verify)', async () => {
     await writeFile(join(folder, 'boxship-gateway-bad.service'), '[Service]\nExecStart=/bin/echo "a\nRestrat=no\n');
     const units = (await readdir(folder)).filter((name) => name.startsWith('boxship-gateway'));
-    expect(units).toHaveLength(9);
+    expect(units).toHaveLength(11);
     const result = await runProgram('systemd-analyze', ['verify', '--man=no', ...units.map((unit) => join(folder, unit))], { env: { SYSTEMD_UNIT_PATH: `${folder}:` }, accept: [0, 1] }); // prettier-ignore
     const complaints = `${result.stdout.toString()}${result.stderr}`.split('\n').filter((line) => line.includes('boxship-gateway')); // prettier-ignore
     expect(complaints.filter((line) => !line.includes('gateway-bad'))).toEqual([]);

@@ -1,5 +1,6 @@
-import type { App, Digest, JoinedNetwork, PortMapping, Service, ServiceMount } from '@boxship/model';
+import type { App, Digest, JoinedNetwork, PortMapping, Service, ServiceMount, ServiceSecret } from '@boxship/model';
 import { runOptions } from './run-options.ts';
+import { checkUnitName } from './systemd-text.ts';
 
 /** Arguments of `docker run` (or `docker create`) for a service, in a fixed order, and what must follow a create. */
 export interface ContainerArguments {
@@ -15,6 +16,11 @@ export interface LogPolicy {
   readonly options: readonly string[];
 }
 
+/** Name of the systemd unit that runs a service. */
+export function serviceUnitName(app: App, service: string): string {
+  return checkUnitName(`boxship-${app.name}-${service}.service`);
+}
+
 /** Compose's name for the one container of a service. */
 export function containerName(app: App, service: Service): string {
   return service.containerName ?? `${app.name}-${service.name}-1`;
@@ -25,6 +31,7 @@ export function containerName(app: App, service: Service): string {
  * image's id, so that no name needs to be resolved.
  */
 export function containerArguments(app: App, service: Service, imageId: Digest, log: LogPolicy): ContainerArguments {
+  const unit = serviceUnitName(app, service.name);
   const name = containerName(app, service);
   const [first, ...others] = service.networks;
   const entrypoint = service.entrypoint;
@@ -51,6 +58,7 @@ export function containerArguments(app: App, service: Service, imageId: Digest, 
         ]),
     ...service.ports.map(publish),
     ...service.mounts.map(mount),
+    ...(service.secrets ?? []).map((secret) => secretMount(secret, unit)),
     ...Object.entries(service.environment).map(([key, value]) => `--env=${key}=${value}`),
     ...health(service),
     ...runOptions(service.settings),
@@ -85,6 +93,15 @@ function publish({ hostIp, published, target, protocol }: PortMapping): string {
   const ip = hostIp?.includes(':') ? `[${hostIp}]` : hostIp;
   const host = ip === undefined ? (published === undefined ? [] : [published]) : [ip, published ?? ''];
   return `--publish=${[...host, target].join(':')}/${protocol}`;
+}
+
+/**
+ * `--mount` rather than `--volume`: a secret that is not there must not become an empty folder. systemd puts credentials of a
+ * unit below /run/credentials/ (systemd.exec(5) "LoadCredential="), where the engine sees them.
+ */
+function secretMount({ name, target, place }: ServiceSecret, unit: string): string {
+  const source = place.from === 'data' ? place.path : `/run/credentials/${unit}/${name}`;
+  return `--mount=type=bind,source=${source},target=${target},readonly`;
 }
 
 /** `--volume` rather than `--mount`: it makes a missing source directory, as Compose's short form does. */

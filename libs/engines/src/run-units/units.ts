@@ -3,7 +3,7 @@ import { appFileEntries, treeOf } from '../app-files.ts';
 import { generatedFile } from '../entries.ts';
 import { loadTemplate } from '../template-files.ts';
 import { renderTemplate } from '../templates.ts';
-import { containerArguments, containerName, type LogPolicy } from './run-arguments.ts';
+import { containerArguments, containerName, serviceUnitName, type LogPolicy } from './run-arguments.ts';
 import { checkUnitName, commandLine, settingText } from './systemd-text.ts';
 
 /** An engine with a command like docker's, and what differs from one to the other. */
@@ -65,7 +65,9 @@ export function runUnits(
   const entries: TreeEntry[] = [...units].map(([unit, text]) =>
     generatedFile(`${folder}/units/${unit}`, text, 0o644, epoch),
   );
-  for (const script of ['await.sh', 'ensure.sh', 'if-there.sh']) {
+  const scripts = ['await.sh', 'ensure.sh', 'if-there.sh'];
+  if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0)) scripts.push('with-devices.sh');
+  for (const script of scripts) {
     entries.push(generatedFile(`${folder}/${script}`, loadTemplate(`${TEMPLATES}/${script}`), 0o755, epoch));
   }
   return treeOf([...entries, ...appFileEntries(app, epoch)], epoch);
@@ -75,10 +77,6 @@ interface Device extends RunDialect {
   /** The app's folder. */
   readonly folder: string;
   readonly console: boolean;
-}
-
-function serviceUnitName(app: App, service: string): string {
-  return checkUnitName(`boxship-${app.name}-${service}.service`);
 }
 
 /** Without the app's name, which networks and volumes of Compose begin with. */
@@ -159,6 +157,11 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
   const inTwoSteps = connect.length > 0 || service.settings.stdinOpen === true;
   const ifThere = (...command: string[]) =>
     commandLine('/bin/sh', [`${folder}/if-there.sh`, program, name, ...command], '-');
+  const nodes = service.deviceNodes ?? [];
+  const make = (verb: 'run' | 'create') =>
+    nodes.length === 0
+      ? commandLine(program, [verb, ...create])
+      : commandLine('/bin/sh', [`${folder}/with-devices.sh`, ...nodes, '--', program, verb, ...create]);
   const startPre = [
     ifThere('rm', '--force', '--volumes'),
     ...service.dependsOn.map((dependency) => {
@@ -167,7 +170,7 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
       const need = dependency.required ? 'required' : 'optional';
       return commandLine('/bin/sh', [`${folder}/await.sh`, program, dependency.condition, need, containerName(app, other), serviceUnitName(app, other.name)]); // prettier-ignore
     }),
-    ...(inTwoSteps ? [commandLine(program, ['create', ...create])] : []),
+    ...(inTwoSteps ? [make('create')] : []),
     ...connect.map((args) => commandLine(program, ['network', 'connect', ...args])),
   ];
   const resources = [
@@ -190,10 +193,13 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
     // never give up, or give up for good after so many restarts
     startLimitInterval: attempts === undefined ? '0' : 'infinity',
     startLimitBurst: attempts === undefined ? '' : attempts + 1,
+    credentials: (service.secrets ?? []).flatMap(({ name: secret, place }) =>
+      place.from === 'credential' ? [`${secret}:${place.credential}`] : [],
+    ),
     type: awaited ? 'oneshot' : 'exec',
     remain: awaited,
     startPre,
-    start: inTwoSteps ? commandLine(program, ['start', '--attach', name]) : commandLine(program, ['run', ...create]),
+    start: inTwoSteps ? commandLine(program, ['start', '--attach', name]) : make('run'),
     // a container that has ended by itself is gone already
     stop: ifThere('stop'),
     // systemd refuses "always" for a oneshot; what is to be completed is done when it has succeeded
