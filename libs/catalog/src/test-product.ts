@@ -35,7 +35,8 @@ export function testApps(product: Product, digests: Readonly<Record<string, Dige
   const apps = product.apps.map((app): [string, ResolvedApp] => {
     const references = (images[app.name] ?? []).map((reference) => ({ reference, where: app.where }));
     const digest = digests[app.name] ?? digestOf(app.name === 'web' ? 'a' : 'b');
-    return [app.name, { product: app, app: {} as App, digest, images: references }];
+    const read: App = { name: app.name, composeFile: 'compose.yaml', composeBytes: new Uint8Array(), services: [], volumes: [], networks: [], files: [] }; // prettier-ignore
+    return [app.name, { product: app, app: read, digest, images: references }];
   });
   return Object.assign(new Map(apps), { origins: new Map() });
 }
