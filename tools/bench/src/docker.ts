@@ -29,11 +29,12 @@ export async function loadAndPack(references: readonly string[], folder: string)
   try {
     const docker = ['-H', socket];
     await waitFor(() => runProgram('docker', [...docker, 'version']));
-    let [seconds, cpuSeconds, peakBytes] = [0, 0, 0];
+    let [seconds, cpuSeconds, userSeconds, peakBytes] = [0, 0, 0, 0];
     const timed = async (program: string, args: string[]) => {
       const part = await measure(program, args);
       seconds += part.seconds;
       cpuSeconds += part.cpuSeconds;
+      userSeconds += part.userSeconds;
       peakBytes = Math.max(peakBytes, part.peakBytes);
     };
     for (const reference of references) {
@@ -51,7 +52,7 @@ export async function loadAndPack(references: readonly string[], folder: string)
       'overlay2',
     ]);
     await timed('sync', ['-f', join(root, 'store.tar')]);
-    return { seconds, cpuSeconds, peakBytes };
+    return { seconds, cpuSeconds, userSeconds, peakBytes };
   } finally {
     await daemon.stop();
     rmSync(root, { recursive: true, force: true });

@@ -16,6 +16,7 @@ const { values } = parseArgs({
     workload: { type: 'string', default: 'mixed' },
     scale: { type: 'string', default: '1' },
     runs: { type: 'string', default: '3' },
+    short: { type: 'boolean', default: false },
     base: { type: 'string' },
     folder: { type: 'string' },
     docker: { type: 'boolean', default: false },
@@ -32,7 +33,7 @@ if (values.workload === 'layer') {
 const chosen = workloads[values.workload];
 if (!chosen || !values.base || !existsSync(values.base)) {
   console.error(
-    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--docker]`,
+    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--short] [--docker]`,
   );
   process.exit(2);
 }
@@ -112,31 +113,9 @@ await times(async () => {
 });
 show('compose again, nothing changed (at most 1 s)', again);
 
-const image = join(deploy, 'bench-1/qemux86-64-docker-second/bench-1-qemux86-64-second.img');
-const imageBytes = statSync(image).blocks * 512;
-const [firsts, boths, plains]: Measured[][] = [[], [], []];
-await times(async () => {
-  firsts!.push(await composed('first'));
-  boths!.push(await composed('first', 'second'));
-  clean();
-  await measure('sync', []);
-  plains!.push(
-    await measure(process.execPath, [join(dist, 'bench/plain-write.mjs'), join(folder, 'plain'), String(imageBytes)]),
-  );
-  rmSync(join(folder, 'plain'));
-});
-show('one variant', firsts!);
-show('two variants that share all layers but one', boths!);
-show("plain write of the second's bytes, fsync", plains!);
-const [first, both, plain] = [median(firsts!), median(boths!), median(plains!)];
-const extra: Measured = {
-  seconds: Math.max(0, both.seconds - first.seconds - plain.seconds),
-  cpuSeconds: Math.max(0, both.cpuSeconds - first.cpuSeconds - plain.cpuSeconds),
-  peakBytes: 0,
-};
-ratio('second variant, less the write / first', extra, first, 0.3);
+const seconds = values.short ? [] : await measureVariants();
 console.log(
-  `peak memory of the process tree: ${formatByteSize(Math.max(lock.peakBytes, ...[...colds!, ...boths!].map((one) => one.peakBytes)))} (at most 256 MiB)`,
+  `peak memory of the process tree: ${formatByteSize(Math.max(...[lock, ...colds!, ...seconds].map(({ peakBytes }) => peakBytes)))} (at most 256 MiB)`,
 );
 
 if (values.docker) {
@@ -149,13 +128,42 @@ if (values.docker) {
 }
 clean();
 
+/** What a second variant costs that shares all layers but one; returns the runs of both. */
+async function measureVariants(): Promise<readonly Measured[]> {
+  const image = join(deploy, 'bench-1/qemux86-64-docker-second/bench-1-qemux86-64-second.img');
+  const imageBytes = statSync(image).blocks * 512;
+  const [firsts, boths, plains]: Measured[][] = [[], [], []];
+  await times(async () => {
+    firsts!.push(await composed('first'));
+    boths!.push(await composed('first', 'second'));
+    clean();
+    await measure('sync', []);
+    plains!.push(
+      await measure(process.execPath, [join(dist, 'bench/plain-write.mjs'), join(folder, 'plain'), String(imageBytes)]),
+    );
+    rmSync(join(folder, 'plain'));
+  });
+  show('one variant', firsts!);
+  show('two variants that share all layers but one', boths!);
+  show("plain write of the second's bytes, fsync", plains!);
+  const [first, both, plain] = [median(firsts!), median(boths!), median(plains!)];
+  const extra: Measured = {
+    seconds: Math.max(0, both.seconds - first.seconds - plain.seconds),
+    cpuSeconds: Math.max(0, both.cpuSeconds - first.cpuSeconds - plain.cpuSeconds),
+    userSeconds: Math.max(0, both.userSeconds - first.userSeconds - plain.userSeconds),
+    peakBytes: 0,
+  };
+  ratio('second variant, less the write / first', extra, first, 0.3);
+  return boths!;
+}
+
 /** Medians, and all runs when there are several. */
 function show(label: string, runs: readonly Measured[]): void {
-  const { seconds, cpuSeconds, peakBytes } = median(runs);
+  const { seconds, cpuSeconds, userSeconds, peakBytes } = median(runs);
   const each = (value: (run: Measured) => number) =>
     runs.length === 1 ? '' : ` (${runs.map((one) => value(one).toFixed(2)).join(', ')})`;
   console.log(
-    `${label}: ${seconds.toFixed(2)} s${each((one) => one.seconds)}, CPU ${cpuSeconds.toFixed(2)} s${each((one) => one.cpuSeconds)}, peak ${formatByteSize(peakBytes)}`,
+    `${label}: ${seconds.toFixed(2)} s${each((one) => one.seconds)}, CPU ${cpuSeconds.toFixed(2)} s${each((one) => one.cpuSeconds)}, user ${userSeconds.toFixed(2)} s, peak ${formatByteSize(peakBytes)}`,
   );
 }
 
@@ -163,5 +171,7 @@ function ratio(label: string, a: Measured, b: Measured, limit?: number): void {
   const aim = limit === undefined ? '' : ` (at most ${limit})`;
   const of = (unit: string, x: number, y: number) =>
     `${unit} ${(x / y).toFixed(2)} = ${x.toFixed(2)} s / ${y.toFixed(2)} s`;
-  console.log(`${label}: ${of('time', a.seconds, b.seconds)}, ${of('CPU', a.cpuSeconds, b.cpuSeconds)}${aim}`);
+  console.log(
+    `${label}: ${of('time', a.seconds, b.seconds)}, ${of('CPU', a.cpuSeconds, b.cpuSeconds)}, ${of('user', a.userSeconds, b.userSeconds)}${aim}`,
+  );
 }

@@ -5,6 +5,8 @@ export interface Measured {
   readonly seconds: number;
   /** Processor time, user and system, of the program and all that it waited for. */
   readonly cpuSeconds: number;
+  /** The part of it outside the kernel. */
+  readonly userSeconds: number;
   /** Highest sum of the resident memory of the program and all that it started, bytes. Shared pages count once each. */
   readonly peakBytes: number;
 }
@@ -30,7 +32,9 @@ export async function measure(
   if (code !== 0) {
     throw new Error(`${program} ${args.join(' ')} ended with ${code}:\n${Buffer.concat(chunks).toString()}`);
   }
-  return { seconds, cpuSeconds: childrenSeconds() - before, peakBytes };
+  const { user, system } = childrenSeconds();
+  const userSeconds = user - before.user;
+  return { seconds, cpuSeconds: userSeconds + system - before.system, userSeconds, peakBytes };
 }
 
 /** The figures in the middle, each for itself; the peak is the highest. */
@@ -43,36 +47,40 @@ export function median(runs: readonly Measured[]): Measured {
   return {
     seconds: middle(runs.map((run) => run.seconds)),
     cpuSeconds: middle(runs.map((run) => run.cpuSeconds)),
+    userSeconds: middle(runs.map((run) => run.userSeconds)),
     peakBytes: Math.max(...runs.map((run) => run.peakBytes)),
   };
 }
 
 /** CPU time of all children that ended and of what they waited for: `cutime` and `cstime` of proc(5), in ticks of 10 ms. */
-function childrenSeconds(): number {
+function childrenSeconds(): { user: number; system: number } {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from the third one on
-  return (Number(fields[13]) + Number(fields[14])) / 100;
+  return { user: Number(fields[13]) / 100, system: Number(fields[14]) / 100 };
 }
 
 /**
- * Memory of a process and its descendants: of the first one the highest that it ever had (VmHWM), which no sampling misses,
- * of the others what they have now.
+ * Memory of a process and its descendants now, or the highest that the first one ever had (VmHWM) if that is more: no
+ * sampling misses it. A child that was forked and does not run its own program yet is its parent's memory, not counted twice.
  */
 function treeMemory(root: number): number {
-  let sum = 0;
-  const pending = [root];
-  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
+  let [sum, highest] = [0, 0];
+  const pending: { pid: number; parentCommand: string }[] = [{ pid: root, parentCommand: '' }];
+  for (let next = pending.pop(); next; next = pending.pop()) {
     try {
-      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-      const field = pid === root ? /^VmHWM:\s+(\d+) kB/m : /^VmRSS:\s+(\d+) kB/m;
-      sum += Number(field.exec(status)?.[1] ?? 0) * 1024;
-      for (const thread of readdirSync(`/proc/${pid}/task`)) {
-        const children = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
-        pending.push(...children.split(' ').filter(Boolean).map(Number));
+      const command = readFileSync(`/proc/${next.pid}/cmdline`, 'latin1');
+      const status = readFileSync(`/proc/${next.pid}/status`, 'latin1');
+      const field = (pattern: RegExp) => Number(pattern.exec(status)?.[1] ?? 0) * 1024;
+      if (command !== next.parentCommand) sum += field(/^VmRSS:\s+(\d+) kB/m);
+      if (next.pid === root) highest = field(/^VmHWM:\s+(\d+) kB/m);
+      for (const thread of readdirSync(`/proc/${next.pid}/task`)) {
+        const children = readFileSync(`/proc/${next.pid}/task/${thread}/children`, 'latin1');
+        for (const pid of children.split(' ').filter(Boolean))
+          pending.push({ pid: Number(pid), parentCommand: command });
       }
     } catch {
       // it ended while we looked
     }
   }
-  return sum;
+  return Math.max(sum, highest);
 }
