@@ -1,22 +1,11 @@
 import { rm, statfs } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import type { ImageDigests } from '@boxship/disk';
-import { editExt4, type ContentWriter } from '@boxship/filesystem';
-import {
-  copiedRanges,
-  digestWhileWritten,
-  mappedRanges,
-  openRawImage,
-  rawImageName,
-  writeRawFiles,
-  type RawImageWriter,
-} from '@boxship/formats';
+import { resolve } from 'node:path';
+import { mappedRanges, writeRawFiles } from '@boxship/formats';
 import { makeFolder, partialPath, releaseMemory } from '@boxship/host';
-import { UserError, formatByteSize, type ContentSource, type ScatterTarget, type Variant } from '@boxship/model';
+import { UserError, formatByteSize, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
 import { readComposed, recordComposed } from './composed-state.ts';
-import { pumpContents, type Consumer } from './content-pump.ts';
 import { groupByEntries } from './variant-groups.ts';
 import { lockedImages, type LockedImages } from './locked-image.ts';
 import type { OpenProduct, Selection } from './open-product.ts';
@@ -24,6 +13,7 @@ import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
 import { putInPlace, refuseFile, removeLeftovers } from './release-folder.ts';
 import { writeRelease, type Release, type ReleaseFile } from './release.ts';
 import type { VariantPlan } from './variant-plan.ts';
+import { writeImages, type VariantWork, type WrittenImage } from './write-images.ts';
 
 export interface ComposeOptions {
   /** Folder that the releases go below: `<out>/<product>-<version>/<machine>-<engine>-<variant>/`. */
@@ -91,17 +81,10 @@ export async function composeProduct(
       options.entriesAtOnce,
     );
     for (const { folder } of changed) await refuseFile(folder);
-    if (groups.length > 1) {
-      // All of it is laid out once to see that it fits, and each group again when its turn comes.
-      let needed = 0;
-      for (const { variant } of changed) {
-        needed += await layOutOnce(open, variant, locked, options);
-        releaseMemory();
-      }
-      await refuseFullDisk(options.out, needed);
-    }
-    for (const group of groups) {
-      await composeGroup(open, group, locked, groups.length > 1 ? { ...options, onPlan: () => {} } : options, composed);
+    // All of it is laid out before the first byte, to see that it fits; each later group again when its turn comes.
+    const later = await layOutOnce(open, groups.slice(1).flat(), locked);
+    for (const [turn, group] of groups.entries()) {
+      await composeGroup(open, group, locked, options, turn === 0 ? later : undefined, composed);
       releaseMemory();
     }
   } catch (error) {
@@ -110,24 +93,42 @@ export async function composeProduct(
   return variants.map(({ variant }) => composed.get(variant)!);
 }
 
-/** Plans a variant, and lets go of its layout; returns the bytes that it will write. */
-async function layOutOnce(
-  open: OpenProduct,
-  variant: Variant,
-  locked: LockedImages,
-  { onPlan }: ComposeOptions,
-): Promise<number> {
-  await using prepared = await prepareVariant(open, variant, locked);
-  onPlan?.(prepared.plan);
-  return bytesToWrite(prepared);
+/** What will be written after the first group. */
+interface LaterGroups {
+  readonly plans: readonly VariantPlan[];
+  readonly bytesToWrite: number;
 }
 
-/** Plans and writes variants together: what they share is read once. */
+/** Plans variants, and lets go of the layout of each before the next is made. */
+async function layOutOnce(
+  open: OpenProduct,
+  variants: readonly { readonly variant: Variant }[],
+  locked: LockedImages,
+): Promise<LaterGroups> {
+  const plans: VariantPlan[] = [];
+  let bytes = 0;
+  const layOut = async (variant: Variant) => {
+    await using prepared = await prepareVariant(open, variant, locked);
+    plans.push(prepared.plan);
+    bytes += bytesToWrite(prepared);
+  };
+  for (const { variant } of variants) {
+    await layOut(variant);
+    releaseMemory(); // nothing holds the layout any more
+  }
+  return { plans, bytesToWrite: bytes };
+}
+
+/**
+ * Plans and writes variants together: what they share is read once. With `later`, this is the first group, and nothing of it is
+ * written that leaves no room for what follows.
+ */
 async function composeGroup(
   open: OpenProduct,
   group: readonly { readonly variant: Variant; readonly folder: string }[],
   locked: LockedImages,
   options: ComposeOptions,
+  later: LaterGroups | undefined,
   composed: Map<Variant, ComposedVariant>,
 ): Promise<void> {
   const works: VariantWork[] = [];
@@ -135,26 +136,20 @@ async function composeGroup(
     for (const { variant, folder } of group) {
       const prepared = await prepareVariant(open, variant, locked);
       works.push({ prepared, folder, staging: partialPath(folder) });
-      options.onPlan?.(prepared.plan);
+      if (later) options.onPlan?.(prepared.plan);
     }
+    for (const plan of later?.plans ?? []) options.onPlan?.(plan);
     releaseMemory();
     await removeLeftovers(options.out);
     await open.signer(); // a wrong password is told before anything is written
     await refuseFullDisk(
       options.out,
-      works.reduce((sum, { prepared }) => sum + bytesToWrite(prepared), 0),
+      works.reduce((sum, { prepared }) => sum + bytesToWrite(prepared), later?.bytesToWrite ?? 0),
     );
     await writeVariants(open, works, options, composed);
   } finally {
     for (const { prepared } of works) await prepared[Symbol.asyncDispose]();
   }
-}
-
-interface VariantWork {
-  readonly prepared: PreparedVariant;
-  readonly folder: string;
-  /** Beside `folder`, until it is whole. */
-  readonly staging: string;
 }
 
 async function writeVariants(
@@ -164,7 +159,7 @@ async function writeVariants(
   composed: Map<Variant, ComposedVariant>,
 ): Promise<void> {
   try {
-    const images = await writeImages(open, works, signal);
+    const images = await writeImages(open.progress, works, signal);
     for (const work of works) {
       signal?.throwIfAborted();
       const release = await finishRelease(open, work, images.get(work)!, signal);
@@ -176,84 +171,6 @@ async function writeVariants(
   } finally {
     for (const { staging } of works) await rm(staging, { recursive: true, force: true, maxRetries: 3 });
   }
-}
-
-/** The plain image of a variant, on the disk and digested. */
-interface WrittenImage {
-  readonly path: string;
-  readonly digests: ImageDigests;
-}
-
-/** Writes the plain images of all variants in one pass over the layers. */
-async function writeImages(
-  open: OpenProduct,
-  works: readonly VariantWork[],
-  signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<VariantWork, WrittenImage>> {
-  const images = new Map<VariantWork, RawImageWriter>();
-  const stop = new AbortController();
-  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const step = open.progress.start(
-    'composing',
-    works.reduce((sum, { prepared }) => sum + workload(prepared), 0),
-  );
-  const onBytes = (bytes: number) => {
-    either.throwIfAborted(); // one that fails stops all others: a full disk is told at once
-    step.advance(bytes);
-  };
-  const jobs: Promise<unknown>[] = [];
-  const digests = new Map<VariantWork, Promise<ImageDigests>>();
-  try {
-    for (const work of works) {
-      await makeFolder(work.staging);
-      const { variant, image } = work.prepared;
-      images.set(work, await openRawImage(join(work.staging, rawImageName(variant)), image));
-    }
-    const consumers = consumersOf([...images.values()], works);
-    for (const [work, image] of images) {
-      const digest = digestWhileWritten(image, work.prepared.image, either);
-      digest.catch((error: unknown) => stop.abort(error)); // told by those who stop, or where it is waited for
-      digests.set(work, digest);
-      jobs.push(image.writeFrame({ onBytes, edit: (path) => editRootfs(path, work.prepared) }));
-    }
-    jobs.push(pumpContents(consumers, { onBytes, signal: either }));
-    await Promise.all(jobs);
-    const ends = [...images].map(async ([work, image]): Promise<[VariantWork, WrittenImage]> => {
-      const [found] = await Promise.all([digests.get(work)!, image.finish()]);
-      return [work, { path: image.path, digests: found }];
-    });
-    jobs.push(...ends);
-    return new Map(await Promise.all(ends));
-  } catch (error) {
-    stop.abort(error);
-    await Promise.allSettled([...jobs, ...digests.values()]); // nobody may use a file that is closed
-    for (const image of images.values()) await image.abandon();
-    throw error;
-  } finally {
-    step.end();
-  }
-}
-
-async function editRootfs(path: string, { socket, rootfs, variant }: PreparedVariant): Promise<void> {
-  if (socket.entries.length > 0) await editExt4(path, rootfs.start, socket.entries, { epoch: variant.epoch });
-}
-
-/** Who wants which source, over all variants: equal ids are one read. */
-function consumersOf(images: readonly RawImageWriter[], works: readonly VariantWork[]): readonly Consumer[] {
-  const sources = new Map<string, ContentSource>();
-  for (const { prepared } of works) {
-    for (const { plan } of prepared.image.filesystems)
-      for (const source of plan.sources()) sources.set(source.id, source);
-  }
-  return [...sources.values()].map((source) =>
-    source.scatter
-      ? {
-          source,
-          writers: [],
-          targets: images.flatMap((image): readonly ScatterTarget[] => image.scatterTargets(source)),
-        }
-      : { source, writers: images.flatMap((image): readonly ContentWriter[] => image.contentWriters(source)) },
-  );
 }
 
 /** Signs what is in the staging folder and says what it is. */
@@ -285,12 +202,6 @@ async function finishRelease(
   };
   await writeRelease(staging, release, await open.signer());
   return release;
-}
-
-/** Bytes that will be read from the base and from sources: what progress counts. */
-function workload({ image }: PreparedVariant): number {
-  const copied = copiedRanges(image).reduce((sum, { start, end }) => sum + end - start, 0);
-  return copied + image.filesystems.flatMap(({ plan }) => plan.sources()).reduce((sum, { size }) => sum + size, 0);
 }
 
 function bytesToWrite({ image }: PreparedVariant): number {

@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile } from '@boxship/disk';
-import { writeExt4, type Ext4Plan } from '@boxship/filesystem';
+import type { Ext4Plan } from '@boxship/filesystem';
 import { fileWriter, runProgram, withPath, type Progress } from '@boxship/host';
 import type { Digest } from '@boxship/model';
+import { pumpContents, type Consumer } from './content-pump.ts';
 import type { ReleaseFile } from './release.ts';
 
 export type PartitionCompression = 'none' | 'zst';
@@ -37,10 +38,18 @@ export async function writePartitionFile(
     const handle = await open(path, 'wx', 0o644);
     try {
       await handle.truncate(plan.sizeBytes);
-      await writeExt4(plan, fileWriter(handle, path), (bytes) => {
-        signal?.throwIfAborted();
-        step.advance(bytes);
+      const target = fileWriter(handle, path);
+      await plan.writeMetadata(target);
+      const consumers = plan.sources().map((source): Consumer => {
+        if (!source.scatter) return { source, writers: [plan.contentWriter(source, target)] };
+        const pieces = plan.contentPieces(source);
+        return {
+          source,
+          writers: [],
+          targets: [{ descriptor: handle.fd, path, start: 0, pieces, onWritten: () => {} }],
+        };
       });
+      await pumpContents(consumers, { onBytes: (bytes) => step.advance(bytes), ...(signal ? { signal } : {}) });
       await handle.sync();
     } catch (error) {
       throw withPath(error, path);
