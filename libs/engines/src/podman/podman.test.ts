@@ -159,7 +159,11 @@ describe('the base image', () => {
       expect(warnings.filter(({ code }) => code === 'PODMAN_UNTRIED')).toHaveLength(count);
     }); // prettier-ignore
 
-  it('without netavark is warned of', () => {
+  it('without netavark is refused when its podman is 4, which then does nothing, and warned of from 5 on', () => {
+    const four = withPodman({ version: '4.3.1', netavark: false });
+    expect(() => checkPodmanSettings(four)).toThrow(expect.objectContaining({ code: 'NETAVARK_MISSING' }) as Error);
+    checkPodmanSettings(withPodman({ version: '4.3.1', netavark: true }));
+    checkPodmanSettings(withPodman({ netavark: false }));
     expect(podmanWarnings(withPodman({ netavark: false })).map(({ code }) => code)).toContain('NETAVARK_MISSING');
     expect(podmanWarnings(withPodman({ netavark: true })).map(({ code }) => code)).not.toContain('NETAVARK_MISSING');
   });

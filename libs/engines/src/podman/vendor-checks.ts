@@ -9,7 +9,7 @@ const OLDEST = [4, 3] as const;
 
 /**
  * Refuses a base whose vendor has set podman up so that our store would not be used; names the setting and its place, and
- * what it collides with. All conflicts at once: ENGINE_MISSING, ENGINE_CONFLICT.
+ * what it collides with. All conflicts at once: ENGINE_MISSING, ENGINE_CONFLICT, NETAVARK_MISSING.
  */
 export function checkPodmanSettings(facts: DeviceFacts): void {
   const podman = requireEngine(facts, 'podman', 'podman');
@@ -22,6 +22,13 @@ export function checkPodmanSettings(facts: DeviceFacts): void {
   }
   if (driver && driver !== 'overlay') conflict('driver', driver, 'is made for overlay');
   if (imagestore) conflict('imagestore', imagestore, `has its images at ${GRAPH_ROOT}`);
+  if (podman.netavark === false && majorOf(podman.version) === 4) {
+    problems.push({
+      code: 'NETAVARK_MISSING',
+      message: `the base image has podman ${podman.version} without netavark, and this podman does nothing on our store without it`,
+      hint: 'Add netavark (and aardvark-dns, for the names of services) to the base image.',
+    });
+  }
   problems.push(...mountConflicts(facts, podmanSocket));
   if (problems.length > 0) throw new UserError(problems);
 }
@@ -48,8 +55,13 @@ function versionWarnings(facts: DeviceFacts): Problem[] {
   ];
 }
 
+function majorOf(version = ''): number {
+  return Number(version.split('.')[0]);
+}
+
 function networkWarnings(facts: DeviceFacts): Problem[] {
-  if (facts.engines.find(({ name }) => name === 'podman')?.netavark !== false) return [];
+  const podman = facts.engines.find(({ name }) => name === 'podman');
+  if (podman?.netavark !== false || majorOf(podman.version) === 4) return []; // podman 4 is refused
   return [
     {
       code: 'NETAVARK_MISSING',
