@@ -1,3 +1,4 @@
+import { artifactFormat } from '@boxship/formats';
 import { runProgram } from '@boxship/host';
 import { UserError } from '@boxship/model';
 import type { Product } from './product.ts';
@@ -12,11 +13,9 @@ const VERSION_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Host programs whose version can change bytes of the product's artifacts, sorted. */
 export function neededPrograms(product: Product): readonly string[] {
-  const compressors = { none: undefined, gz: 'gzip', xz: 'xz', zst: 'zstd' } as const;
-  const programs = new Set(['debugfs']);
-  for (const { compression } of product.artifacts) {
-    const program = compressors[compression];
-    if (program) programs.add(program);
+  const programs = new Set(['debugfs']); // edits a rootfs
+  for (const artifact of product.artifacts) {
+    for (const program of artifactFormat(artifact.format).programs(artifact)) programs.add(program);
   }
   return [...programs].sort();
 }

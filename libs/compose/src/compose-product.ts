@@ -1,6 +1,6 @@
 import { rm, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { mappedRanges, writeRawFiles } from '@boxship/formats';
+import type { ArtifactSink } from '@boxship/formats';
 import { makeFolder, partialPath, releaseMemory } from '@boxship/host';
 import { UserError, formatByteSize, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
@@ -13,7 +13,7 @@ import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
 import { putInPlace, refuseFile, removeLeftovers } from './release-folder.ts';
 import { writeRelease, type Release, type ReleaseFile } from './release.ts';
 import type { VariantPlan } from './variant-plan.ts';
-import { writeImages, type VariantWork, type WrittenImage } from './write-images.ts';
+import { writeArtifacts, type VariantWork } from './write-artifacts.ts';
 
 export interface ComposeOptions {
   /** Folder that the releases go below: `<out>/<product>-<version>/<machine>-<engine>-<variant>/`. */
@@ -159,10 +159,10 @@ async function writeVariants(
   composed: Map<Variant, ComposedVariant>,
 ): Promise<void> {
   try {
-    const images = await writeImages(open.progress, works, signal);
+    const sinks = await writeArtifacts(open.progress, works, signal);
     for (const work of works) {
       signal?.throwIfAborted();
-      const release = await finishRelease(open, work, images.get(work)!, signal);
+      const release = await finishRelease(open, work, sinks.get(work)!, signal);
       await putInPlace(work.staging, work.folder);
       const { variant } = work.prepared;
       await recordComposed(work.folder, variant, release, open);
@@ -177,14 +177,14 @@ async function writeVariants(
 async function finishRelease(
   open: OpenProduct,
   { prepared, staging }: VariantWork,
-  { path, digests }: WrittenImage,
+  sinks: readonly ArtifactSink[],
   signal: AbortSignal | undefined,
 ): Promise<Release> {
   const { variant, plan } = prepared;
-  const files: readonly ReleaseFile[] = await writeRawFiles(path, digests, variant, {
-    progress: open.progress,
-    ...(signal ? { signal } : {}),
-  });
+  const files: ReleaseFile[] = [];
+  for (const sink of sinks) {
+    files.push(...(await sink.finish({ progress: open.progress, ...(signal ? { signal } : {}) })));
+  }
   const release: Release = {
     kind: 'boxship-release',
     releaseVersion: 1,
@@ -193,7 +193,7 @@ async function finishRelease(
     partitions: plan.table.after.partitions.map(({ number, name, start, size, role }) => ({
       number,
       ...(name === undefined ? {} : { name }),
-      start,
+      ...(start === undefined ? {} : { start }),
       size,
       role,
     })),
@@ -204,8 +204,8 @@ async function finishRelease(
   return release;
 }
 
-function bytesToWrite({ image }: PreparedVariant): number {
-  return mappedRanges(image).reduce((sum, { start, end }) => sum + end - start, 0);
+function bytesToWrite({ artifacts }: PreparedVariant): number {
+  return artifacts.reduce((sum, artifact) => sum + artifact.bytesToWrite, 0);
 }
 
 /** Nothing is written that cannot fit: the images' bytes against what the file system has left. Errors: DISK_FULL. */

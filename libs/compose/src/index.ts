@@ -9,13 +9,5 @@ export {
   type StoreOptions,
   type WrittenBundle,
 } from './store-product.ts';
-export type {
-  AppBudget,
-  Budget,
-  DeviceLayout,
-  LayerBudget,
-  PlannedPartition,
-  RootfsChange,
-  VariantPlan,
-} from './variant-plan.ts';
+export type { AppBudget, Budget, LayerBudget, VariantPlan } from './variant-plan.ts';
 export { verifyRelease, type VerifiedRelease, type VerifyOptions } from './verify-release.ts';

@@ -3,6 +3,7 @@ import { readDeviceFacts, readKernelCommandLines } from '@boxship/filesystem';
 import { probeBaseImage, type BaseImage, type BaseRootfs } from '@boxship/formats';
 import { readerSlice, UserError, type DeviceFacts, type Variant } from '@boxship/model';
 import type { OpenProduct } from './open-product.ts';
+import { refuseOtherMachine } from './refuse-other-machine.ts';
 
 /** A vendor's base image, open: what is the rootfs, and what that says of the device. */
 export interface OpenBase {
@@ -13,7 +14,7 @@ export interface OpenBase {
 
 /**
  * Opens the base image of a machine lazily, after a look whether it is still the one that was locked.
- * Errors: NO_BASE, BASE_CHANGED, those of the format, ROOTFS_NOT_FOUND, ROOTFS_NOT_EXT4 and others of `openRootfs`.
+ * Errors: NO_BASE, BASE_CHANGED, WRONG_PRODUCT_ID, those of the format, ROOTFS_NOT_FOUND, ROOTFS_NOT_EXT4 and others of `openRootfs`.
  */
 export async function openBase(open: OpenProduct, machine: Machine, variant: Variant): Promise<OpenBase> {
   const { product, cache, progress } = open;
@@ -40,6 +41,7 @@ export async function openBase(open: OpenProduct, machine: Machine, variant: Var
   const digestOf = () => Promise.resolve(identity.digest);
   const image = await format.read(path, { cache, progress, digestOf });
   try {
+    refuseOtherMachine(image, machine);
     const rootfs = await image.openRootfs({
       architecture: machine.platform.split('/')[1]!,
       ...(machine.rootfs ? { selector: machine.rootfs } : {}),

@@ -13,7 +13,8 @@ export type ReleaseFile = ArtifactFile;
 export interface ReleasePartition {
   readonly number: number;
   readonly name?: string;
-  readonly start: number;
+  /** Absent where an installer decides. */
+  readonly start?: number;
   readonly size: number;
   readonly role: 'vendor' | 'rootfs' | 'store' | 'data';
 }

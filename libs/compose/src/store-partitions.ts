@@ -26,6 +26,8 @@ export interface StorePartitions {
   readonly identity: (role: PartitionIdentity) => string;
   readonly store: Ext4Plan;
   readonly data: Ext4Plan;
+  /** What is in `data`. */
+  readonly dataTree: Tree;
 }
 
 /** What has a UUID: the filesystems, what their directories are hashed with, and the partitions in a GPT. */
@@ -53,8 +55,9 @@ export async function planStorePartitions(
   const preload = engine.preload(images, { epoch: variant.epoch });
   const tree = await storeTree(variant, engine, preload, images, apps, facts, sign);
   const store = planStore(variant, images, preload, tree, identity);
-  const data = planData(variant, engine.socket, identity);
-  return { images, identity, store, data };
+  const dataTree = dataFolders(variant, engine.socket);
+  const data = planData(variant, dataTree, identity);
+  return { images, identity, store, data, dataTree };
 }
 
 function planStore(
@@ -114,9 +117,8 @@ function inLayer(
   );
 }
 
-/** The data partition as shipped: empty but for the folders that the engine's mounts begin at; it grows to the end of any disk. */
-function planData(variant: Variant, { mounts }: EngineSocket, identity: (role: string) => string): Ext4Plan {
-  const { epoch } = variant;
+/** The data partition as shipped: empty but for the folders that the engine's mounts begin at. */
+function dataFolders({ epoch }: Variant, { mounts }: EngineSocket): Tree {
   const folders = new Map([['', 0o755]]);
   for (const { folder, mode } of mounts.filter(({ from }) => from === 'data')) {
     const parts = folder.split('/');
@@ -127,7 +129,12 @@ function planData(variant: Variant, { mounts }: EngineSocket, identity: (role: s
     });
   }
   const sorted = [...folders].sort(([a], [b]) => (a < b ? -1 : 1));
-  const tree: Tree = { entries: () => sorted.map(([path, mode]) => directory(path, mode, epoch)) };
+  return { entries: () => sorted.map(([path, mode]) => directory(path, mode, epoch)) };
+}
+
+/** It grows to the end of any disk. */
+function planData(variant: Variant, tree: Tree, identity: (role: string) => string): Ext4Plan {
+  const { epoch } = variant;
   return planExt4(tree, {
     uuid: identity('data'),
     hashSeed: identity('data-hash-seed'),

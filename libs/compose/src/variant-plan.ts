@@ -1,4 +1,5 @@
-import type { Digest, Partition, PartitionTableType, Variant } from '@boxship/model';
+import type { DeviceLayout, RootfsChange } from '@boxship/formats';
+import type { Digest, PartitionTableType, Variant } from '@boxship/model';
 
 /** What will be made of one variant, to the byte, before the first one is written. Plain JSON: `boxship plan --json`. */
 export interface VariantPlan {
@@ -21,22 +22,6 @@ export interface VariantPlan {
   readonly budget: Budget;
   /** What the user should look at; nothing of it stops the run. */
   readonly warnings: readonly string[];
-}
-
-export interface DeviceLayout {
-  /** Bytes of the device. */
-  readonly size: number;
-  readonly partitions: readonly PlannedPartition[];
-}
-
-export interface PlannedPartition extends Omit<Partition, 'attributes'> {
-  readonly role: 'vendor' | 'rootfs' | 'store' | 'data';
-}
-
-export interface RootfsChange {
-  readonly path: string;
-  readonly action: 'add' | 'replace';
-  readonly why: string;
 }
 
 /** Where the bytes of the store go. All numbers in bytes. */

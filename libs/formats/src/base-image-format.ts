@@ -43,6 +43,8 @@ export interface BaseRootfs {
 export interface BaseImage extends SystemImage, AsyncDisposable {
   /** The devices whose bytes the vendor gives; none when it gives parts that an installer puts on a device. */
   readonly devices: readonly BaseDevice[];
+  /** Numbers of the products that the vendor made it for, as the catalogue has them; absent when it says nothing of that. */
+  readonly productIds?: readonly string[];
   /** Present when the vendor gives parts for Toradex Easy Installer. */
   readonly tezi?: TeziImage;
   readonly sources: readonly BaseSourceFile[];

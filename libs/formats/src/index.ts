@@ -16,19 +16,16 @@ export {
   type Rootfs,
 } from './find-rootfs.ts';
 export {
-  copiedRanges,
-  mappedRanges,
-  openRawImage,
-  type FrameOptions,
-  type PlacedFilesystem,
-  type RawImagePlan,
-  type RawImageWriter,
-} from './raw-artifact.ts';
-export {
-  digestWhileWritten,
-  rawFileNames,
-  rawImageName,
-  writeRawFiles,
-  type ArtifactFile,
-  type FinishOptions,
-} from './raw-files.ts';
+  type AddedFiles,
+  type ArtifactFormat,
+  type ArtifactRelease,
+  type ArtifactSink,
+  type DeviceLayout,
+  type OwnIdentity,
+  type PlannedArtifact,
+  type PlannedPartition,
+  type RootfsChange,
+  type SinkOptions,
+} from './artifact-format.ts';
+export { artifactFormat, artifactFormats, DEFAULT_ARTIFACTS } from './artifacts/index.ts';
+export type { ArtifactFile } from './raw-files.ts';

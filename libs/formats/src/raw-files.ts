@@ -2,8 +2,15 @@ import { stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createBmap, digestImage, hashFile, type Checkpoints, type ImageDigests } from '@boxship/disk';
 import { runProgram, writeFileAtomically, type Progress } from '@boxship/host';
-import type { Digest, RawArtifactOptions, RawCompression, Variant } from '@boxship/model';
+import type { Digest, Variant } from '@boxship/model';
 import { emptyRanges, mappedRanges, type RawImagePlan, type RawImageWriter } from './raw-artifact.ts';
+
+export type RawCompression = 'none' | 'gz' | 'xz' | 'zst';
+
+export interface RawArtifactOptions {
+  readonly compression: RawCompression;
+  readonly bmap: boolean;
+}
 
 /** A file of an artifact, as a release names it. */
 export interface ArtifactFile {
@@ -43,6 +50,11 @@ const COMPRESSORS: Readonly<Record<Exclude<RawCompression, 'none'>, readonly [st
   zst: ['zstd', '-9', '-T2', '-k', '-q'],
 };
 
+/** The program that this compression needs, if any. */
+export function compressorOf(compression: RawCompression): readonly string[] {
+  return compression === 'none' ? [] : [COMPRESSORS[compression][0]];
+}
+
 /**
  * Digests an image while it is written, following behind. Call it before the first byte; it resolves when the last one is
  * final and read.
@@ -59,16 +71,15 @@ export async function digestWhileWritten(
 }
 
 /**
- * Makes the files that the variant asks for out of the plain image at `path`: block map, compressed forms. The plain image
+ * Makes the files that `artifacts` ask for out of the plain image at `path`: block map, compressed forms. The plain image
  * stays only when it is asked for.
  */
 export async function writeRawFiles(
   path: string,
   digests: ImageDigests,
-  variant: Variant,
+  artifacts: readonly RawArtifactOptions[],
   { progress, signal }: FinishOptions,
 ): Promise<readonly ArtifactFile[]> {
-  const artifacts = variant.artifacts.filter(({ format }) => format === 'raw');
   const name = basename(path);
   const folder = dirname(path);
   const plain: ArtifactFile = { name, size: digests.size, digest: digests.sha256, checkpoints: digests.checkpoints };

@@ -29,15 +29,11 @@ export interface LockedImage {
   readonly layers: readonly LockedLayer[];
 }
 
-export type RawCompression = 'none' | 'gz' | 'xz' | 'zst';
-
-export interface RawArtifactOptions {
-  readonly format: 'raw';
-  readonly compression: RawCompression;
-  readonly bmap: boolean;
+/** One entry of `artifacts`, every default filled in. What the options mean, the format knows. Plain JSON. */
+export interface ArtifactOptions {
+  readonly format: string;
+  readonly [option: string]: string | number | boolean | undefined;
 }
-
-export type ArtifactOptions = RawArtifactOptions;
 
 export interface StoreOptions {
   /** Bytes, or as small as its contents and the reserve allow. */

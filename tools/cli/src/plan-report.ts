@@ -39,7 +39,7 @@ function partitions({ table, rootfs }: VariantPlan): string {
     const { number, name = '', role, start, size } = partition;
     const was = before.get(number);
     const note = was === undefined ? 'new' : number === rootfs.partition && rootfs.changes.length > 0 ? 'edited' : '';
-    return [String(number), name, role, formatByteSize(start), was ? formatByteSize(was.size) : '-', formatByteSize(size), note]; // prettier-ignore
+    return [String(number), name, role, start === undefined ? '-' : formatByteSize(start), was ? formatByteSize(was.size) : '-', formatByteSize(size), note]; // prettier-ignore
   });
   const disk = ['', 'disk', '', '', formatByteSize(table.before.size), formatByteSize(table.after.size), ''];
   return `  partitions (${table.type.toUpperCase()})\n${indent(

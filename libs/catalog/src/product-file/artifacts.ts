@@ -1,31 +1,38 @@
+import { artifactFormats, DEFAULT_ARTIFACTS, type ArtifactFormat } from '@boxship/formats';
 import type { ArtifactOptions, Problem } from '@boxship/model';
+import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
 import type { ProductYaml } from './product-yaml.ts';
 
 export function artifactsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): ArtifactOptions[] {
+  const formats: Readonly<Record<string, ArtifactFormat>> = artifactFormats;
+  const known = Object.keys(formats);
   const seen = new Set<string>();
-  return (raw.artifacts ?? ['raw']).flatMap((given, i): ArtifactOptions[] => {
-    const name = typeof given === 'string' ? given : Object.keys(given)[0]!;
-    if (name !== 'raw') {
+  return (raw.artifacts ?? DEFAULT_ARTIFACTS).flatMap((given, i): ArtifactOptions[] => {
+    const [name, written] = typeof given === 'string' ? [given, {}] : Object.entries(given)[0]!;
+    const where = yaml.locate(['artifacts', i]);
+    const format = Object.hasOwn(formats, name) ? formats[name] : undefined;
+    if (!format) {
+      const near = nearest(name, known);
       problems.push({
         code: 'UNKNOWN_FORMAT',
         message: `there is no artifact format "${name}"`,
-        hint: 'Known: raw.',
-        where: yaml.locate(['artifacts', i]),
+        hint: near ? `Did you mean "${near}"?` : `Known: ${known.join(', ')}.`,
+        where,
       });
       return [];
     }
-    const options = typeof given === 'string' ? {} : (given['raw'] ?? {});
-    const compression = (options.compression ?? 'none') as 'none' | 'gz' | 'xz' | 'zst';
-    if (seen.has(compression)) {
+    const options = format.readOptions(written);
+    const words = format.describe(options);
+    if (seen.has(words)) {
       problems.push({
         code: 'DUPLICATE_ARTIFACT',
-        message: `the artifact raw with compression ${compression} is listed twice`,
+        message: `the artifact ${words} is listed twice`,
         hint: 'Keep one of them; a block map is of the image inside, whatever its compression.',
-        where: yaml.locate(['artifacts', i]),
+        where,
       });
     }
-    seen.add(compression);
-    return [{ format: 'raw', compression, bmap: options.bmap ?? true }];
+    seen.add(words);
+    return [options];
   });
 }

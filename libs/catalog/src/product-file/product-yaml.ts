@@ -10,7 +10,7 @@ export interface ProductYaml {
   apps: Record<string, AppYaml>;
   images?: Record<string, { from: string }>;
   variants: Record<string, { extends?: string; apps?: string[]; engine?: string | EngineYaml; machines?: string[] }>;
-  artifacts?: (string | Record<string, { compression?: string; bmap?: boolean }>)[];
+  artifacts?: (string | Record<string, Record<string, unknown>>)[];
   store?: { size?: string | number; reserve?: string };
   data?: { size?: string | number };
   yocto?: YoctoYaml;

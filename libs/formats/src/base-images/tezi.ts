@@ -21,6 +21,7 @@ async function read(path: string, { cache, progress, digestOf }: ReadOptions): P
   return {
     devices: [],
     tezi: image,
+    productIds: image.json.supported_product_ids,
     sources: image.files.map(({ name, size }) => {
       const file = join(image.folder, name);
       return { path: file, size, digest: async () => (await hashFile(file)).digest };

@@ -1,0 +1,129 @@
+import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
+import type { Progress } from '@boxship/host';
+import type {
+  ArtifactOptions,
+  ContentSource,
+  Partition,
+  PartitionTableType,
+  ScatterTarget,
+  Tree,
+  TreeEntry,
+  Variant,
+} from '@boxship/model';
+import type { BaseImage, BaseRootfs } from './base-image-format.ts';
+import type { ArtifactFile } from './raw-files.ts';
+
+/** Files for the vendor's rootfs, and why each is there. */
+export interface AddedFiles {
+  readonly entries: readonly TreeEntry[];
+  readonly listing: readonly { readonly path: string; readonly why: string }[];
+}
+
+/** What has a UUID of its own: the partitions of ours in a GPT, and the file system of the data. */
+export type OwnIdentity = 'store-partition' | 'data-partition' | 'data';
+
+/** What a format may write: the vendor's base with our partitions. */
+export interface ArtifactRelease {
+  readonly variant: Variant;
+  readonly base: BaseImage;
+  readonly rootfs: BaseRootfs;
+  /** The file systems of our partitions, planned to the byte. */
+  readonly store: Ext4Plan;
+  readonly data: Ext4Plan;
+  /** What is in the data file system as shipped, for formats whose installer makes that file system. */
+  readonly dataTree: Tree;
+  readonly identity: (role: OwnIdentity) => string;
+  /**
+   * What the rootfs needs so that the store plugs in, on a disk whose partitions are found by name (`gpt`) or by the UUIDs of
+   * their file systems (`mbr`).
+   */
+  readonly socket: (foundAs: PartitionTableType) => AddedFiles;
+}
+
+export interface PlannedPartition extends Omit<Partition, 'attributes' | 'start' | 'partitionUuid'> {
+  /** Bytes from the start of the device; absent where an installer decides. */
+  readonly start?: number;
+  readonly partitionUuid?: string;
+  readonly role: 'vendor' | 'rootfs' | 'store' | 'data';
+}
+
+export interface DeviceLayout {
+  /** Bytes of the device; where an installer decides, those that it needs at least. */
+  readonly size: number;
+  readonly partitions: readonly PlannedPartition[];
+}
+
+export interface RootfsChange {
+  readonly path: string;
+  readonly action: 'add' | 'replace';
+  readonly why: string;
+}
+
+/** What a format will write, to the byte, before the first one is written. */
+export interface PlannedArtifact {
+  /** Names of the files, without signatures. */
+  readonly files: readonly string[];
+  readonly table: { readonly type: PartitionTableType; readonly before: DeviceLayout; readonly after: DeviceLayout };
+  /** What is added to or changed in the vendor's rootfs. */
+  readonly changes: readonly RootfsChange[];
+  readonly warnings: readonly string[];
+  /** Bytes that go to the disk at most. */
+  readonly bytesToWrite: number;
+  /** Bytes of the vendor that are read: with those of the sources, what progress counts. */
+  readonly vendorBytes: number;
+  /** Everything whose bytes the sink wants. */
+  readonly sources: readonly ContentSource[];
+  /** Begins to write into `folder`, which is there. */
+  open(folder: string, options?: OpenOptions): Promise<ArtifactSink>;
+}
+
+export interface OpenOptions {
+  readonly signal?: AbortSignal;
+  /** Told at once of what fails beside the calls, so that others can be stopped; `settle` fails with the same. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+export interface SinkOptions {
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** An artifact while it is written: its frame, contents as they stream by, then `finish`. */
+export interface ArtifactSink {
+  /** Everything but the contents of files in our partitions. `onBytes` counts the vendor's bytes. */
+  writeFrame(onBytes: (bytes: number) => void): Promise<void>;
+  /** Who takes the stream of this source: called before the first byte of it. */
+  contentWriters(source: ContentSource): readonly ContentWriter[];
+  /** The same, for a source that scatters its bytes itself. Ask for one of the two. */
+  scatterTargets(source: ContentSource): readonly ScatterTarget[];
+  /** After the frame and all contents: brings everything to the disk. */
+  settle(): Promise<void>;
+  /** Makes what is made of the whole: compressed forms, block maps. Returns the files as they are in the folder. */
+  finish(options: SinkOptions): Promise<readonly ArtifactFile[]>;
+  /** Closes what is open; the folder is thrown away. */
+  abandon(): Promise<void>;
+}
+
+/** A sink: one read of the data feeds many. Signatures come last, from others. One module each. */
+export interface ArtifactFormat {
+  readonly name: string;
+  /** What a person wrote for it in `artifacts`, its shape checked, with every default filled in. */
+  readOptions(written: Readonly<Record<string, unknown>>): ArtifactOptions;
+  /** Two entries of `artifacts` with equal words would be one file. */
+  describe(options: ArtifactOptions): string;
+  /** Host programs whose version can change bytes. */
+  programs(options: ArtifactOptions): readonly string[];
+  /** Plans all entries of `artifacts` that have this format; nothing is written. Errors: those of the format, with numbers. */
+  plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]): Promise<PlannedArtifact>;
+}
+
+/** What of an edit the plan shows: a folder that is there is none, one that is made on the way is. */
+export function changesOf(
+  edits: readonly { readonly path: string; readonly asked: string; readonly action: 'add' | 'replace' | 'keep' }[],
+  { listing }: Pick<AddedFiles, 'listing'>,
+): readonly RootfsChange[] {
+  const reasons = new Map(listing.map(({ path, why }) => [path, why]));
+  return edits.flatMap(({ path, asked, action }) =>
+    action === 'keep' ? [] : [{ path: `/${path}`, action, why: reasons.get(asked) ?? 'a folder on the way' }],
+  );
+}

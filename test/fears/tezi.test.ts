@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { composeProduct, openProduct, storeProduct } from '@boxship/compose';
+import { runProgram, silent } from '@boxship/host';
+import { describe, expect, it } from 'vitest';
+import { ROOTFS_START } from '../fixtures/tiny-base/build.mjs';
+import { fearProduct, refusal, type FearProduct, type LayerEntry } from './fear-product.ts';
+
+/** Layers so large that a thread writes them to their places itself, and small ones that come as streams. */
+const LAYERS: readonly (readonly LayerEntry[])[] = [
+  [
+    { name: 'bin/', type: 'directory', mode: 0o755 },
+    { name: 'bin/app', mode: 0o755, body: randomBytes(5 << 20) },
+    { name: 'bin/other', mode: 0o755, body: randomBytes(2 << 20) },
+  ],
+  [{ name: 'etc/app.conf', mode: 0o644, body: Buffer.from('colour = blue\n') }],
+];
+
+/** A product whose base is the rootfs of the tiny base, as its vendor would give it to the installer. */
+async function teziProduct(options: { readonly ostree?: boolean } = {}): Promise<FearProduct> {
+  const yaml = (text: string) => `${text.replace('./vendor.img', './tezi')}artifacts: [tezi]\n`;
+  const files = options.ostree ? { 'ostree/repo/config': '[core]\n' } : {};
+  const product = await fearProduct({ layers: LAYERS, yaml, base: { files } });
+  const image = product.path('tezi');
+  await mkdir(image);
+  const script = `dd if=vendor.img of=rootfs.img bs=1M skip=${ROOTFS_START >> 20} status=none && mkdir root && debugfs -R 'rdump / root' rootfs.img 2>/dev/null
+    tar -C root --owner=0 --group=0 --exclude=./lost+found -cJf tezi/rootfs.tar.xz . && rm -r root rootfs.img && echo script >tezi/prepare.sh`;
+  await runProgram('sh', ['-ec', script], { cwd: product.folder });
+  const json = {
+    config_format: 2,
+    name: 'Tiny',
+    prepare_script: 'prepare.sh',
+    supported_product_ids: ['0001'],
+    blockdevs: [
+      {
+        name: 'emmc',
+        partitions: [
+          {
+            partition_size_nominal: 64,
+            content: { label: 'RFS', filesystem_type: 'ext4', filename: 'rootfs.tar.xz', uncompressed_size: 1 },
+          },
+        ],
+      },
+    ],
+  };
+  await writeFile(join(image, 'image.json'), JSON.stringify(json, null, 2));
+  return product;
+}
+
+describe('a base image for Toradex Easy Installer', () => {
+  it('gets the store that boxship store writes, byte for byte, wherever its bytes come from', async () => {
+    await using product = await teziProduct();
+    await product.lock();
+    const [plan] = await product.plan();
+    const [composed] = await product.compose();
+    expect(composed!.release.files.map(({ name }) => name)).toEqual(plan!.files);
+    expect(composed!.release.partitions.map(({ number, role, start }) => [number, role, start])).toEqual([
+      [1, 'rootfs', undefined], [2, 'store', undefined], [3, 'data', undefined],
+    ]); // prettier-ignore
+    const open = await openProduct(product.file, { cache: product.cache, progress: silent, version: '0.0.0-test' });
+    const [stored] = await storeProduct(open, {}, { out: product.path('store'), compression: 'none' });
+    const { file, digest } = stored!.bundle.partitions.store;
+    expect(stored!.bundle.device).toBe('base-image');
+    await mkdir(product.path('unpacked'));
+    const archive = join(composed!.folder, plan!.files[0]!);
+    await runProgram('tar', ['-C', product.path('unpacked'), '--strip-components=1', '-xf', archive]);
+    const image = product.path('unpacked/boxship-store.img');
+    await runProgram('cmp', [image, join(stored!.folder, file.name)]);
+    const { stdout } = await runProgram('sha256sum', [image]);
+    expect(`sha256:${stdout.toString().slice(0, 64)}`).toBe(digest);
+    await runProgram('e2fsck', ['-fn', image]);
+  });
+
+  it('is composed from its archive as from its folder', async () => {
+    await using product = await teziProduct();
+    await runProgram('sh', ['-ec', 'mv tezi Tiny-Tezi_1 && tar -cf tiny.tar Tiny-Tezi_1'], { cwd: product.folder });
+    await product.edit('boxship.yaml', (text) => text.replace('./tezi', './tiny.tar'));
+    await product.lock();
+    const [composed] = await product.compose();
+    await mkdir(product.path('unpacked'));
+    const archive = join(composed!.folder, composed!.release.files[0]!.name);
+    await runProgram('tar', ['-C', product.path('unpacked'), '--strip-components=1', '-xf', archive]);
+    await runProgram('cmp', [product.path('unpacked/rootfs.tar.xz'), product.path('Tiny-Tezi_1/rootfs.tar.xz')]);
+    expect((await readdir(product.path('unpacked'))).sort()).toEqual([
+      'boxship-data.tar', 'boxship-socket.tar', 'boxship-store.img', 'image.json', 'prepare.sh', 'rootfs.tar.xz',
+    ]); // prettier-ignore
+  });
+
+  it('that was changed after lock is refused, whichever of its files it is', async () => {
+    await using product = await teziProduct();
+    await product.lock();
+    await product.write('tezi/prepare.sh', 'another script\n');
+    expect((await refusal(product.plan())).code).toBe('BASE_CHANGED');
+  });
+
+  it('is refused where its files or fields are wrong, and nothing is written', async () => {
+    await using product = await teziProduct();
+    await product.edit('tezi/image.json', (text) => text.replace('"emmc"', '"emmc", "content": {}'));
+    const wrong = await refusal(product.lock().then(() => product.plan()));
+    expect(wrong.message).toMatch(/tezi\/image\.json:\d+:\d+: the device "emmc" has both "partitions" and "content"/);
+    await product.edit('tezi/image.json', (text) => text.replace(', "content": {}', ''));
+    await unlink(product.path('tezi/prepare.sh'));
+    const absent = await refusal(product.lock().then(() => product.compose()));
+    expect(absent.message).toMatch(/tezi\/image\.json:\d+:\d+: image\.json names prepare\.sh, which is not beside it/);
+    expect(await product.outputs()).toEqual({});
+  });
+
+  it('is refused with an OSTree deployment, and for a raw image', async () => {
+    await using ostree = await teziProduct({ ostree: true });
+    await ostree.lock();
+    expect((await refusal(ostree.plan())).message).toMatch(/OSTree/);
+    await using product = await teziProduct();
+    await product.edit('boxship.yaml', (text) => text.replace('[tezi]', '[tezi, raw]'));
+    await product.lock();
+    expect((await refusal(product.compose())).code).toBe('BASE_IS_NO_DISK');
+    expect(await product.outputs()).toEqual({});
+  });
+
+  it('leaves no artifact when the run is interrupted', async () => {
+    await using product = await teziProduct();
+    await product.lock();
+    const open = await openProduct(product.file, { cache: product.cache, progress: silent, version: '0.0.0-test' });
+    const stop = new AbortController();
+    const run = composeProduct(
+      { ...open, progress: { ...silent, start: (label) => (stop.abort(new Error(`stopped: ${label}`)), silent.start(label)) } },
+      {},
+      { out: product.out, signal: stop.signal },
+    ); // prettier-ignore
+    await expect(run).rejects.toThrow(/stopped/);
+    expect(await product.outputs()).toEqual({});
+    expect(await readFile(product.path('tezi/prepare.sh'), 'utf8')).toBe('script\n');
+  });
+});
