@@ -1,23 +1,33 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { describe, expect, it } from 'vitest';
 import { layerFiles, pinned, planLayer, upstreamsOf } from './index.ts';
 import { publicKeyPem, sampleProduct } from './testing/sample-layer.ts';
 
-const schema = (name: string) =>
-  JSON.parse(readFileSync(new URL(`../../../test/schemas/${name}`, import.meta.url), 'utf8'));
-const kas = new Ajv({ strict: false, allErrors: true }).compile(schema('kas.schema.json'));
-const setup = new Ajv2020({ strict: false, allErrors: true })
-  .addSchema(schema('layers.schema.json'), 'layers.schema.json')
-  .compile(schema('bitbake-setup.schema.json')); // prettier-ignore
+/** The JSON Schema of kas 4.8, where `tools/setup/debian-tools.mjs` unpacks Debian's kas. */
+const file = join(
+  process.env['BOXSHIP_TEST_CACHE'] || join(homedir(), '.cache', 'boxship-test'),
+  'tools/kas-trixie/usr/lib/python3/dist-packages/kas/schema-kas.json',
+);
+const missing = !existsSync(file);
 
 const complaints = (validate: ValidateFunction, value: unknown) => (validate(value) ? [] : validate.errors);
 
-/** The schemas of kas and bitbake-setup themselves: test/schemas/README.md. */
-describe('kas and bitbake-setup', () => {
-  it('accept what is generated for them, with and without pins', async () => {
+/** bitbake-setup's schemas come with bitbake: test/yocto/bitbake-setup.test.ts. */
+describe('kas', () => {
+  if (missing) {
+    it('has its schema here', (context) => {
+      const hint = 'run node tools/setup/debian-tools.mjs kas/trixie';
+      if (process.env['CI'] === 'true') throw new Error(`${file} is missing: ${hint}`);
+      context.skip(hint);
+    });
+  }
+
+  it.skipIf(missing)('accepts what is generated for it, with and without pins', async () => {
+    const kas = new Ajv({ strict: false, allErrors: true }).compile(JSON.parse(readFileSync(file, 'utf8')) as object);
     let seen = 0;
     for (const engine of ['docker', 'k3s']) {
       for (const release of ['scarthgap', 'whinlatter', 'wrynose', 'master']) {
@@ -27,20 +37,18 @@ describe('kas and bitbake-setup', () => {
         for (const pins of [{}, pinned({}, release, commits)]) {
           const files = await layerFiles(planLayer(product, { release, pins }), { key: { publicKeyPem, development: false } });
           for (const { path, text } of files) {
-            if (path.startsWith('kas/')) expect(complaints(kas, parse(text)), path).toEqual([]);
-            else if (path.startsWith('bitbake-setup/')) expect(complaints(setup, JSON.parse(text)), path).toEqual([]);
-            else continue;
+            if (!path.startsWith('kas/')) continue;
+            expect(complaints(kas, parse(text)), path).toEqual([]);
             seen++;
           }
         }
       }
     }
-    expect(seen).toBeGreaterThan(100);
+    expect(seen).toBeGreaterThan(50);
     expect(complaints(kas, { header: {} })).not.toEqual([]);
-    expect(complaints(setup, { version: '1.0' })).not.toEqual([]);
   }); // prettier-ignore
 
-  it('get every repository at its pinned commit', async () => {
+  it('gets every repository at its pinned commit, and bitbake-setup as well', async () => {
     const product = sampleProduct({ yocto: '{ release: wrynose, maintainer: J <j@a.example> }' });
     const commits = new Map(upstreamsOf(planLayer(product)).map((upstream, index) => [upstream, String(index).repeat(40)]));
     const plan = planLayer(product, { pins: pinned({}, 'wrynose', commits) });
