@@ -1,8 +1,8 @@
 # nooelint: oelint.var.bbclassextend - for the target alone
 SUMMARY = "Device socket of Boxship: mounts and verifies a store of containers"
 DESCRIPTION = "Finds the partitions of Boxship on the disk of the root filesystem, verifies the signed store before the container engine starts, starts the apps and grows the data partition. Without such partitions everything steps aside and the engine starts as usual. A package of the product's own layer brings its values and its key."
-HOMEPAGE = "https://boxship.dev"
-BUGTRACKER = "https://boxship.dev/issues"
+HOMEPAGE = "https://boxship.example"
+BUGTRACKER = "https://boxship.example/issues"
 SECTION = "base"
 LICENSE = "Apache-2.0"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=3b83ef96387f14655fc854ddc3c6bd57"
