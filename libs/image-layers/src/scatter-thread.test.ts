@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { getEventListeners } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -187,6 +188,14 @@ describe('a blob that a thread scatters', () => {
     const work = scatterInThread({ path, gzip: true, limit: plain.length }, [full], { onBytes: () => {} });
     await expect(work).rejects.toMatchObject({ code: 'ENOSPC', path: '/dev/full', syscall: 'write' });
     await handle.close();
+  });
+
+  it('leaves nothing with the signal, which outlives the layout of an image', async () => {
+    const path = await gzip('signal.gz', plain);
+    const { signal } = new AbortController();
+    await scatter({ path, signal }, { start: 0, pieces: everything });
+    await expect(scatter({ path, limit: 1, signal }, { start: 0, pieces: everything })).rejects.toThrow(/more than/);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('stops when it is told to', async () => {

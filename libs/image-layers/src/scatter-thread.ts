@@ -251,9 +251,11 @@ export async function scatterInThread(
     Atomics.add(control, 0, 1);
     Atomics.notify(control, 0);
   };
+  let abort = () => {};
   try {
     return await new Promise<ScatterResult>((resolve, reject) => {
-      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      abort = () => reject(signal!.reason as Error);
+      signal?.addEventListener('abort', abort, { once: true });
       worker.on('error', reject);
       worker.on('exit', (code) => reject(new Error(`the inflating thread ended with ${code}`)));
       worker.on('message', ({ taken, bytes, progress, result, failure }: WorkerMessage) => {
@@ -270,6 +272,7 @@ export async function scatterInThread(
       for (let ahead = 0; ahead < AHEAD; ahead++) for (const index of targets.keys()) feed(index);
     });
   } finally {
+    signal?.removeEventListener('abort', abort); // it would hold the layout of a whole image until the program ends
     await worker.terminate(); // nobody may write to a file that the caller closes
   }
 }
