@@ -83,21 +83,31 @@ describe('setup as an ordinary user', () => {
   });
 });
 
-describe('programs of Debian on a machine whose apt knows no Debian', () => {
-  it.each([
-    ['Ubuntu', 'noble main http://archive.ubuntu.com/ubuntu', 'http://deb.debian.org/debian'],
-    ['Debian', 'trixie main http://mirror.example.com/debian', 'http://mirror.example.com/debian'],
-  ])('come from a Debian mirror, verified with its keyring: %s', async (_name, target, mirror) => {
-    // no download: its only source is what is looked at, and the download fails at once
+describe('programs of Debian', () => {
+  const tools = join(SETUP, 'debian-tools.mjs');
+  // no download: its only source is what is looked at, and the download fails at once
+  const fetchFrom = async (target: string, more: Readonly<Record<string, string>> = {}) => {
     await standIn('apt-get', `case "$*" in *indextargets*) echo "${target}" ;; *) exit 100 ;; esac`);
-    const tools = join(SETUP, 'debian-tools.mjs');
-    const result = await runProgram(process.execPath, [tools, 'cosign/trixie'], {
-      env: { PATH: `${join(folder, 'bin')}:${programPath()}`, BOXSHIP_TEST_CACHE: join(folder, 'cache'), HOME: folder },
-      accept: [0, 1],
-    });
+    const cache = join(folder, 'cache');
+    const env = { PATH: `${join(folder, 'bin')}:${programPath()}`, BOXSHIP_TEST_CACHE: cache, HOME: folder, ...more };
+    const result = await runProgram(process.execPath, [tools, 'cosign/trixie'], { env, accept: [0, 1] });
     expect(result.code).toBe(1);
-    expect(await readFile(join(folder, 'cache/apt/trixie/sources.list'), 'utf8')).toBe(
-      `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror} trixie main\n`,
+    return { ...result, list: join(cache, 'apt/trixie/sources.list') };
+  };
+  const MIRROR = 'http://mirror.example.com/debian';
+
+  it.each([
+    ['of its own sources', `trixie main ${MIRROR}`, {}],
+    ['that is named, on Ubuntu', 'noble main http://mirror.example.com/ubuntu', { BOXSHIP_DEBIAN_MIRROR: MIRROR }],
+  ])('come from the Debian mirror %s, verified with its keyring', async (_name, target, more) => {
+    const { list } = await fetchFrom(target, more);
+    expect(await readFile(list, 'utf8')).toBe(
+      `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${MIRROR} trixie main\n`,
     );
+  });
+
+  it('on Ubuntu need a mirror that is named, and the error says how', async () => {
+    const { stderr } = await fetchFrom('noble main http://mirror.example.com/ubuntu');
+    expect(stderr).toContain('BOXSHIP_DEBIAN_MIRROR');
   });
 });

@@ -196,10 +196,7 @@ async function download(apt, name, dependencies, folder) {
   return names.map((file) => join(folder, file));
 }
 
-/** Debian's own address, for machines whose apt knows no Debian, as Ubuntu. What comes from it is verified with the keyring. */
-const DEBIAN_MIRROR = 'http://deb.debian.org/debian';
-
-/** The Debian mirror to use: `$BOXSHIP_DEBIAN_MIRROR`, else the first in this machine's apt sources, else Debian's own. */
+/** The Debian mirror that this machine uses, whichever that is: `$BOXSHIP_DEBIAN_MIRROR`, else the first in apt's sources. */
 async function debianMirror() {
   const keyring = KEYRING;
   if (!(await stat(keyring).catch(() => undefined))) {
@@ -221,7 +218,9 @@ async function debianMirror() {
     const [release, component, uri] = line.split(' ');
     if (component === 'main' && uri && DEBIAN_RELEASE.test(release)) return { uri, keyring };
   }
-  return { uri: DEBIAN_MIRROR, keyring };
+  throw new Error(
+    'the apt sources of this machine name no Debian mirror\n  hint: set BOXSHIP_DEBIAN_MIRROR to the address of one.',
+  );
 }
 
 /** Runs `work` while no other process holds the same lock; the kernel frees it when the holder dies. */

@@ -3,7 +3,7 @@ import { MiB, UserError } from '@boxship/model';
 import { parseProduct } from './product-file.ts';
 import { PRODUCT_FILE, testProduct } from './test-product.ts';
 
-const FILE = '/work/acme/boxship.yaml';
+const FILE = '/srv/acme/boxship.yaml';
 
 /** `line:col CODE` of everything that is wrong, in order. */
 function faults(change: (text: string) => string): readonly string[] {

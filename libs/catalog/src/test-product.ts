@@ -24,7 +24,7 @@ signing: { key: ./release.key }
 export const digestOf = (character: string): Digest => `sha256:${character.repeat(64)}`;
 
 export const testProduct = (change: (text: string) => string = (text) => text): Product =>
-  parseProduct('/work/acme/boxship.yaml', change(PRODUCT_FILE));
+  parseProduct('/srv/acme/boxship.yaml', change(PRODUCT_FILE));
 
 /** The apps of that product without their Compose files: `web` runs nginx, `log` runs nginx and vector. */
 export function testApps(product: Product, digests: Readonly<Record<string, Digest>> = {}): ProductApps {
