@@ -1,5 +1,5 @@
 import { kernelTables, wantedOptions, type EngineKernelOptions } from '@boxship/engines';
-import { pick, UserError } from '@boxship/model';
+import { pick } from '@boxship/model';
 import type { LayerFile } from './layer-files.ts';
 import type { LayerPlan, PlannedMachine } from './layer-plan.ts';
 import { renderLayerFile } from './layer-template.ts';
@@ -7,28 +7,23 @@ import { renderLayerFile } from './layer-template.ts';
 type Kernel = PlannedMachine['kernel'];
 
 /** How a kernel takes options, by `yocto.kernel.<release>.fragments` of a recipe. */
-const appends: Readonly<Record<string, (plan: LayerPlan, kernel: Kernel) => readonly LayerFile[]>> = {
+const appends: Readonly<Record<Kernel['fragments'], (plan: LayerPlan, kernel: Kernel) => readonly LayerFile[]>> = {
   'kernel-yocto': featureFiles,
-  'src-uri': fragmentFiles,
+  'src-uri': (plan, kernel) => fragmentFiles(plan, kernel),
+  // meta-freescale recipes-kernel/linux/linux-qoriq.inc do_merge_delta_config: also takes an absolute path
+  'delta-defconfig': (plan, kernel) => fragmentFiles(plan, kernel, 'DELTA_KERNEL_DEFCONFIG'),
+  // meta-ti meta-ti-bsp/recipes-kernel/linux/setup-defconfig.inc do_configure: absolute paths
+  'merge-config': (plan, kernel) => fragmentFiles(plan, kernel, 'KERNEL_CONFIG_FRAGMENTS'),
 };
 
 /**
  * The options of the engine for every kernel of the machines: as a feature for linux-yocto, as a fragment for the kernels of
  * vendors, whose appends lie below `dynamic-layers/<collection>/`. Every append waits for the layer's override.
- * Errors: KERNEL_FRAGMENTS for a kernel that takes options in no way that is known.
  */
 export function kernelFiles(plan: LayerPlan): { readonly files: readonly LayerFile[]; readonly dynamicLayers: readonly string[] } {
   const kernels = new Map<string, PlannedMachine>();
   for (const machine of plan.machines) kernels.set(`${machine.kernel.collection}/${machine.kernel.recipe}`, machine);
-  const files = [...kernels.values()].flatMap(({ name, kernel }) => {
-    const append = Object.hasOwn(appends, kernel.fragments) ? appends[kernel.fragments] : undefined;
-    if (append) return append(plan, kernel);
-    throw new UserError(
-      'KERNEL_FRAGMENTS',
-      `the kernel ${kernel.recipe} of machine "${name}" takes options through ${kernel.fragments}, which no append is made for`,
-      `Known: ${Object.keys(appends).join(', ')}.`,
-    );
-  });
+  const files = [...kernels.values()].flatMap(({ kernel }) => appends[kernel.fragments](plan, kernel));
   const dynamicLayers = [...new Set([...kernels.values()].map(({ kernel }) => kernel.collection))]
     .filter((collection) => collection !== 'core')
     .sort();
@@ -53,7 +48,8 @@ function featureFiles(plan: LayerPlan, kernel: Kernel): readonly LayerFile[] {
   ];
 }
 
-function fragmentFiles(plan: LayerPlan, kernel: Kernel): readonly LayerFile[] {
+/** `variable`: what names the fragment to a kernel that does not look for `.cfg` files in SRC_URI by itself. */
+function fragmentFiles(plan: LayerPlan, kernel: Kernel, variable = ''): readonly LayerFile[] {
   const { name } = plan.section;
   const folder = kernelFolder(kernel);
   return [
@@ -62,6 +58,8 @@ function fragmentFiles(plan: LayerPlan, kernel: Kernel): readonly LayerFile[] {
       text: renderLayerFile('dynamic-layers/[collection]/recipes-kernel/linux/[kernel]_%.bbappend', {
         name,
         engine: plan.engine,
+        variable,
+        unpackFolder: `\${${plan.release.unpackVariable}}`,
       }),
     },
     { path: `${folder}/files/${name}-${plan.engine}.cfg`, text: kernelConfig(plan, kernel) },

@@ -40,8 +40,7 @@ export interface SharedValues {
 }
 
 /**
- * Every file of `meta-<name>`, sorted by path; equal plans and inputs give equal bytes. Errors: BAD_BITBAKE_TEXT,
- * KERNEL_FRAGMENTS, NO_BUNDLE.
+ * Every file of `meta-<name>`, sorted by path; equal plans and inputs give equal bytes. Errors: BAD_BITBAKE_TEXT, NO_BUNDLE.
  */
 export async function layerFiles(plan: LayerPlan, inputs: LayerInputs): Promise<readonly LayerFile[]> {
   const { section, release, needs, machines } = plan;

@@ -24,7 +24,7 @@ SRC_URI = "\
 
 S = "${WORKDIR}"
 
-COMPATIBLE_MACHINE = "^(qemux86-64|qemuarm64|raspberrypi4-64|verdin-imx8mp|imx8mp-lpddr4-evk)$"
+COMPATIBLE_MACHINE = "^(qemux86-64|qemuarm64|raspberrypi4-64|verdin-imx8mp|imx8mp-lpddr4-evk|am62xx-evm)$"
 
 PACKAGE_ARCH = "${MACHINE_ARCH}"
 
