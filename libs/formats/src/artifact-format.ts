@@ -10,6 +10,7 @@ import type {
   TreeEntry,
   Variant,
 } from '@boxship/model';
+import type { ArtifactExchange } from './artifact-exchange.ts';
 import type { BaseImage, BaseRootfs } from './base-image-format.ts';
 import type { ArtifactFile } from './raw-files.ts';
 
@@ -115,6 +116,8 @@ export interface ArtifactFormat {
   programs(options: ArtifactOptions): readonly string[];
   /** Plans all entries of `artifacts` that have this format; nothing is written. Errors: those of the format, with numbers. */
   plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]): Promise<PlannedArtifact>;
+  /** How one half of such an artifact is exchanged; absent where it holds one half alone. */
+  readonly exchange?: ArtifactExchange;
 }
 
 /** What of an edit the plan shows: a folder that is there is none, one that is made on the way is. */

@@ -8,6 +8,7 @@ import {
   writerSlice,
   type ByteRange,
   type ContentSource,
+  type RandomReader,
   type RandomWriter,
   type ScatterTarget,
 } from '@boxship/model';
@@ -16,6 +17,15 @@ import {
 export interface PlacedFilesystem {
   readonly start: number;
   readonly plan: Ext4Plan;
+}
+
+/** A partition that is taken over from another image, byte for byte. All numbers in bytes. */
+export interface Transplant {
+  /** Where it goes, from the start of the device. */
+  readonly start: number;
+  readonly content: RandomReader;
+  /** Ranges of `content` that a flasher must write. */
+  readonly mapped: readonly ByteRange[];
 }
 
 /** A disk image, planned to the byte: the vendor's, our table, our partitions. */
@@ -27,6 +37,7 @@ export interface RawImagePlan {
   /** Bytes of the base that are an old table and nothing else: not copied. */
   readonly stale: readonly ByteRange[];
   readonly filesystems: readonly PlacedFilesystem[];
+  readonly transplants?: readonly Transplant[];
   /**
    * Bytes of the base that matter, when the vendor's block map says so; all of it otherwise, since zeros of a vendor may
    * matter.
@@ -60,15 +71,18 @@ export interface FrameOptions {
 /** Parts of the base that are copied: all but old tables and what the base is too short for. */
 export function copiedRanges({ base, deviceSize, stale }: RawImagePlan): readonly ByteRange[] {
   let ranges: ByteRange[] = [{ start: 0, end: Math.min(base.content.size, deviceSize) }];
-  for (const hole of stale) {
-    ranges = ranges.flatMap(({ start, end }) =>
-      [
-        { start, end: Math.min(end, Math.max(start, hole.start)) },
-        { start: Math.max(start, Math.min(end, hole.end)), end },
-      ].filter((range) => range.end > range.start),
-    );
-  }
+  for (const hole of stale) ranges = withoutRange(ranges, hole);
   return ranges;
+}
+
+/** The ranges without what of them lies in `hole`. */
+export function withoutRange(ranges: readonly ByteRange[], hole: ByteRange): ByteRange[] {
+  return ranges.flatMap(({ start, end }) =>
+    [
+      { start, end: Math.min(end, Math.max(start, hole.start)) },
+      { start: Math.max(start, Math.min(end, hole.end)), end },
+    ].filter((range) => range.end > range.start),
+  );
 }
 
 /** Gaps up to this size are written along: fewer, longer writes are quicker on flash, and one digest covers both sides. */
@@ -80,6 +94,9 @@ export function mappedRanges(plan: RawImagePlan): readonly ByteRange[] {
     ...plan.baseMapped,
     ...plan.patches.map(({ position, bytes }) => ({ start: position, end: position + bytes.length })),
     ...plan.filesystems.flatMap(({ start, plan: { mapped } }) =>
+      mapped.map((range) => ({ start: start + range.start, end: start + range.end })),
+    ),
+    ...(plan.transplants ?? []).flatMap(({ start, mapped }) =>
       mapped.map((range) => ({ start: start + range.start, end: start + range.end })),
     ),
   ].sort((a, b) => a.start - b.start);
@@ -100,6 +117,7 @@ export function emptyRanges(plan: RawImagePlan): readonly ByteRange[] {
     ...plan.filesystems.flatMap(({ start, plan: { mapped } }) =>
       mapped.map((range) => ({ start: start + range.start, end: start + range.end })),
     ),
+    ...(plan.transplants ?? []).map(({ start, content }) => ({ start, end: start + content.size })),
   ].sort((a, b) => a.start - b.start);
   const empty: ByteRange[] = [];
   let end = 0;
@@ -148,6 +166,9 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
     written,
     async writeFrame({ onBytes, edit }) {
       await copyBase(plan, target, onBytes);
+      for (const { start, content } of plan.transplants ?? []) {
+        await copySparse(content, writerSlice(target, start), [{ start: 0, end: content.size }], { onBytes });
+      }
       for (const { position, bytes } of plan.patches) await target.write(position, bytes);
       await edit(path);
       for (const { start, plan: filesystem } of plan.filesystems) {

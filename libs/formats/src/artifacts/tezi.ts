@@ -1,28 +1,8 @@
-import { join } from 'node:path';
-import { writeTar } from '@boxship/filesystem';
-import {
-  formatByteSize,
-  MiB,
-  UserError,
-  type ArtifactOptions,
-  type Tree,
-  type TreeEntry,
-  type Variant,
-} from '@boxship/model';
-import {
-  changesOf,
-  type AddedFiles,
-  type ArtifactFormat,
-  type ArtifactRelease,
-  type PlannedArtifact,
-  type PlannedPartition,
-} from '../artifact-format.ts';
-import { composeImageJson, OWN_FILES, type TeziFields } from '../tezi/compose-image-json.ts';
-import { findTeziRootfs, type TeziRootfs } from '../tezi/find-rootfs.ts';
-import type { TeziPartition } from '../tezi/image-json.ts';
-import { openArchive, planArchive, type ArchivePart } from '../tezi/tezi-archive.ts';
-import { IMAGE_JSON } from '../tezi/tezi-folder.ts';
-import type { TeziImage } from '../tezi/tezi-image.ts';
+import type { ArtifactFormat } from '../artifact-format.ts';
+import type { TeziFields } from '../tezi/compose-image-json.ts';
+import { teziExchange } from '../tezi/tezi-exchange.ts';
+import { bytesPart, planOnTezi, tarOf, unpackedSize } from '../tezi/tezi-plan.ts';
+import { OWN_FILES } from '../tezi/compose-image-json.ts';
 
 /** An archive for Toradex Easy Installer: the vendor's files as they are, our partitions beside them. */
 export const tezi: ArtifactFormat = {
@@ -35,194 +15,15 @@ export const tezi: ArtifactFormat = {
   }),
   describe: () => 'tezi',
   programs: () => [],
-  plan,
-};
-
-/** The installer makes an MBR unless it is told otherwise. */
-const MBR_PRIMARIES = 4;
-
-async function plan(release: ArtifactRelease, [wanted]: readonly ArtifactOptions[]): Promise<PlannedArtifact> {
-  const { variant, store, data, dataTree } = release;
-  const { epoch } = variant;
-  const { image, rootfs } = installable(release);
-  // the installer gives partitions no names that could be chosen: they are found by their file systems
-  const socket = release.socket('mbr');
-  const edits = socket.entries.length > 0 ? await release.rootfs.planEdit(socket.entries, { epoch }) : [];
-  const files = treeOf(socket, edits, epoch);
-  const socketTar = socket.entries.length > 0 ? await tarOf(files) : undefined;
-  const dataTar = await tarOf(dataTree);
-  const json = composeImageJson(image, rootfs, {
-    fields: wanted as TeziFields,
-    product: variant.product,
-    version: variant.version,
-    epoch,
-    ...(socketTar ? { socketBytes: unpackedSize(files) } : {}),
-    storeBytes: store.sizeBytes,
-    dataBytes: data.sizeBytes,
-    dataContentBytes: unpackedSize(dataTree),
-    dataUuid: release.identity('data'),
-  });
-  refuseFullRootfs(image, rootfs, socketTar ? unpackedSize(files) : 0);
-  const bytesPart = (name: string, bytes: Uint8Array): ArchivePart => ({ name, size: bytes.length, bytes });
-  const parts: readonly ArchivePart[] = [
-    bytesPart(IMAGE_JSON, Buffer.from(json)), // first, as Toradex's build has it: it is found without reading on
-    ...image.files.map(({ name, size }): ArchivePart => ({ name, size, path: join(image.folder, name) })),
-    ...(socketTar ? [bytesPart(OWN_FILES.socket, socketTar)] : []),
-    bytesPart(OWN_FILES.data, dataTar),
-    { name: OWN_FILES.store, size: store.sizeBytes, filesystem: store },
-  ];
-  const name = bundleName(variant);
-  const archive = planArchive(name, parts, epoch);
-  const file = `${name}.tezi.tar`;
-  return {
-    files: [file],
-    table: layouts(image, rootfs, release),
-    changes: changesOf(edits, socket),
-    warnings: warningsOf(image, rootfs),
-    bytesToWrite: archive.size,
-    vendorBytes: image.files.reduce((sum, { size }) => sum + size, 0),
-    sources: store.sources(),
-    open: (folder, { signal } = {}) => openArchive(folder, file, archive, signal),
-  };
-}
-
-function bundleName({ product, version, machine, name }: Variant): string {
-  return `${product}-${version}-${machine.name}-${name}`;
-}
-
-/**
- * The vendor's image, when our partitions can be added to it.
- * Errors: BASE_IS_NO_TEZI, TEZI_NAND, TEZI_OWN_FILE, TEZI_MBR_FULL.
- */
-function installable({ base, variant }: ArtifactRelease): { readonly image: TeziImage; readonly rootfs: TeziRootfs } {
-  const image = base.tezi;
-  if (!image) {
-    throw new UserError(
-      'BASE_IS_NO_TEZI',
-      'the base image is that of a disk, not one for Toradex Easy Installer: the artifact "tezi" cannot be made of it',
-      'Give the vendor\'s folder or archive with image.json, or ask for "artifacts: [raw]".',
-    );
-  }
-  const rootfs = findTeziRootfs(image, variant.machine.rootfs);
-  const [kind, i] = rootfs.path as [string, number];
-  const where = image.locate(rootfs.path);
-  if (kind !== 'blockdevs') {
-    throw new UserError(
-      'TEZI_NAND',
-      `the rootfs is in NAND (${rootfs.device}), where a store cannot have a partition of its own`,
-      'Use a module with eMMC. A store for UBI is not written yet.',
-      where,
-    );
-  }
-  for (const own of Object.values(OWN_FILES)) {
-    if (!image.files.some(({ name }) => name === own)) continue;
-    throw new UserError(
-      'TEZI_OWN_FILE',
-      `the base image holds ${own} already: it seems to be a composed one`,
-      'Give the vendor image itself.',
-    );
-  }
-  const device = image.json.blockdevs![i]!;
-  const partitions = device.partitions!;
-  if (device.table_type !== 'gpt' && partitions.length + 2 > MBR_PRIMARIES) {
-    throw new UserError(
-      'TEZI_MBR_FULL',
-      `${device.name} has ${partitions.length} partitions, and an MBR has room for ${MBR_PRIMARIES}: 2 more do not fit`,
-      'Ask the vendor for an image with a partition less, or with "table_type": "gpt".',
-      where,
-    );
-  }
-  return { image, rootfs };
-}
-
-/** Where the installer makes the rootfs no larger than asked, all of it must fit. Errors: TEZI_ROOTFS_FULL. */
-function refuseFullRootfs(image: TeziImage, rootfs: TeziRootfs, added: number): void {
-  const [, i, , j] = rootfs.path as [string, number, string, number];
-  const { partition_size_nominal, want_maximised, content } = image.json.blockdevs![i]!.partitions![j]!;
-  const used = Number(content?.uncompressed_size ?? 0) + added / MiB;
-  if (want_maximised === true || used <= Number(partition_size_nominal)) return;
-  throw new UserError(
-    'TEZI_ROOTFS_FULL',
-    `the rootfs unpacks to ${used.toFixed(2)} MiB with what is added, its partition has ${String(partition_size_nominal)} MiB`,
-    'Ask the vendor for a larger "partition_size_nominal", or for "want_maximised".',
-    image.locate(rootfs.path),
-  );
-}
-
-/** The files of the socket where they lie in this rootfs, labels included, for an archive that is unpacked over it. */
-function treeOf(
-  { entries }: AddedFiles,
-  edits: readonly { readonly path: string; readonly asked: string; readonly action: string; readonly label?: string }[],
-  epoch: number,
-): Tree {
-  const wanted = new Map(entries.map((entry) => [entry.path, entry]));
-  const folder = {
-    type: 'directory',
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtime: epoch,
-    mtimeNanoseconds: 0,
-    size: 0,
-  } as const;
-  const placed = edits
-    .filter(({ action }) => action !== 'keep')
-    .map(({ path, asked, label }): TreeEntry => {
-      const entry: Omit<TreeEntry, 'path'> = wanted.get(asked) ?? folder;
-      const labels = label ? [{ name: 'security.selinux', value: Buffer.from(`${label}\0`) }] : [];
-      const xattrs = [...(entry.xattrs ?? []), ...labels];
-      return { ...entry, path, ...(xattrs.length > 0 ? { xattrs } : {}) };
+  async plan(release, [wanted]) {
+    const { store, data, dataTree } = release;
+    return await planOnTezi(release, wanted as TeziFields, {
+      storeBytes: store.sizeBytes,
+      store: { name: OWN_FILES.store, size: store.sizeBytes, filesystem: store },
+      dataBytes: data.sizeBytes,
+      dataContentBytes: unpackedSize(dataTree),
+      data: bytesPart(OWN_FILES.data, await tarOf(dataTree)),
     });
-  return { entries: () => placed };
-}
-
-async function tarOf(tree: Tree): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of writeTar(tree)) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
-
-/** Blocks that the tree takes in a file system with blocks of 4 KiB. */
-function unpackedSize(tree: Tree): number {
-  let blocks = 0;
-  for (const { type, size } of tree.entries()) blocks += type === 'directory' ? 1 : Math.ceil(size / 4096);
-  return blocks * 4096;
-}
-
-function layouts(image: TeziImage, rootfs: TeziRootfs, { store, data }: ArtifactRelease): PlannedArtifact['table'] {
-  const [, i] = rootfs.path as [string, number];
-  const device = image.json.blockdevs![i]!;
-  const type = device.table_type === 'gpt' ? 'gpt' : 'mbr';
-  const vendor = device.partitions!.map(
-    ({ partition_size_nominal, partition_type, content }: TeziPartition, j): PlannedPartition => ({
-      number: j + 1,
-      size: Number(partition_size_nominal) * MiB,
-      type: partition_type ?? '',
-      ...(content?.label ? { name: content.label } : {}),
-      role: j + 1 === rootfs.partition ? 'rootfs' : 'vendor',
-    }),
-  );
-  const own = (['store', 'data'] as const).map((role, j): PlannedPartition => ({
-    number: vendor.length + 1 + j,
-    size: Math.ceil((role === 'store' ? store : data).sizeBytes / MiB) * MiB,
-    type: type === 'gpt' ? '' : '83',
-    name: `boxship-${role}`,
-    role,
-  }));
-  const layout = (partitions: readonly PlannedPartition[]) => ({
-    size: partitions.reduce((sum, { size }) => sum + size, 0),
-    partitions,
-  });
-  return { type, before: layout(vendor), after: layout([...vendor, ...own]) };
-}
-
-function warningsOf(image: TeziImage, rootfs: TeziRootfs): readonly string[] {
-  const [, i, , j] = rootfs.path as [string, number, string, number];
-  const { partitions, name } = image.json.blockdevs![i]!;
-  const { want_maximised, partition_size_nominal } = partitions![j]!;
-  if (want_maximised !== true) return [];
-  const least = formatByteSize(Number(partition_size_nominal) * MiB);
-  return [
-    `rootfs and data are both to fill ${name}: the installer shares what is left in equal parts (rootfs: ${least} at least)`,
-  ];
-}
+  },
+  exchange: teziExchange,
+};

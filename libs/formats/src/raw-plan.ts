@@ -1,0 +1,94 @@
+import { appendPartitions, findDataEnd, linuxFilesystemType, serializePartitionTable } from '@boxship/disk';
+import { editExt4 } from '@boxship/filesystem';
+import { MiB, UserError, type Partition } from '@boxship/model';
+import { changesOf, type ArtifactRelease, type PlannedArtifact, type PlannedPartition } from './artifact-format.ts';
+import type { BaseDevice } from './base-image-format.ts';
+import type { Rootfs } from './find-rootfs.ts';
+import { OWN_PARTITION_NAMES } from './own-partitions.ts';
+import { plannedRawImage } from './planned-raw-image.ts';
+import type { RawImagePlan } from './raw-artifact.ts';
+import type { RawArtifactOptions } from './raw-files.ts';
+
+/** Alignment of our partitions: the erase block of common eMMC and SD cards. */
+const PARTITION_ALIGNMENT = 4 * MiB;
+
+/** Bytes of our partitions, and what comes into them, when it is known where they lie. */
+export interface OwnContent {
+  readonly storeBytes: number;
+  readonly dataBytes: number;
+  place(store: Partition, data: Partition): Pick<RawImagePlan, 'filesystems' | 'transplants'>;
+}
+
+/** The vendor's disk with our partitions behind its own. */
+export async function planOnBase(
+  release: Pick<ArtifactRelease, 'variant' | 'base' | 'rootfs' | 'identity' | 'socket'>,
+  { storeBytes, dataBytes, place }: OwnContent,
+  options: readonly RawArtifactOptions[],
+): Promise<PlannedArtifact> {
+  const { variant, identity } = release;
+  const { device, rootfs } = onDisk(release);
+  const type = linuxFilesystemType(device.table);
+  const appended = appendPartitions(
+    device.table,
+    device.content.size,
+    [
+      { name: OWN_PARTITION_NAMES.store, type, partitionUuid: identity('store-partition'), size: storeBytes },
+      { name: OWN_PARTITION_NAMES.data, type, partitionUuid: identity('data-partition'), size: dataBytes },
+    ],
+    { alignment: PARTITION_ALIGNMENT, after: await findDataEnd(device.content, device.table) },
+  );
+  const [storePartition, dataPartition] = appended.added as readonly [Partition, Partition];
+  const { epoch } = variant;
+  const socket = release.socket(device.table.type);
+  const edited = socket.entries.length > 0;
+  const edits = edited ? await release.rootfs.planEdit(socket.entries, { epoch }) : [];
+
+  const whole = { start: 0, end: Math.min(device.content.size, appended.deviceSize) };
+  const rootfsRange = { start: rootfs.partition.start, end: rootfs.partition.start + rootfs.partition.size };
+  const image: RawImagePlan = {
+    base: device,
+    deviceSize: appended.deviceSize,
+    patches: await serializePartitionTable(appended.table, appended.deviceSize, device.content),
+    stale: appended.stale,
+    ...place(storePartition, dataPartition),
+    baseMapped: device.bmap ? [...device.bmap.ranges, ...(edited ? [rootfsRange] : [])] : [whole],
+  };
+  // ours have numbers that were free, so that a number tells the role before and after
+  const numbers = { store: storePartition.number, data: dataPartition.number, rootfs: rootfs.partition.number };
+  const planned = (partition: Partition) => plannedPartition(partition, numbers);
+  return {
+    ...plannedRawImage(variant, image, options, async (path) => {
+      if (edited) await editExt4(path, rootfs.partition.start, socket.entries, { epoch });
+    }),
+    table: {
+      type: device.table.type,
+      before: { size: device.content.size, partitions: device.table.partitions.map(planned) },
+      after: { size: appended.deviceSize, partitions: appended.table.partitions.map(planned) },
+    },
+    changes: changesOf(edits, socket),
+    warnings: [],
+  };
+}
+
+/** The partition with the role that its number tells. */
+export function plannedPartition(
+  { attributes: _attributes, ...partition }: Partition,
+  numbers: Readonly<Record<Exclude<PlannedPartition['role'], 'vendor'>, number>>,
+): PlannedPartition {
+  const found = Object.entries(numbers).find(([, number]) => number === partition.number);
+  return { ...partition, role: (found?.[0] ?? 'vendor') as PlannedPartition['role'] };
+}
+
+/** The disk whose bytes the vendor gives. Errors: BASE_IS_NO_DISK. */
+export function onDisk({ base, rootfs }: Pick<ArtifactRelease, 'base' | 'rootfs'>): {
+  readonly device: BaseDevice;
+  readonly rootfs: Rootfs;
+} {
+  const [device] = base.devices;
+  if (device && rootfs.onDisk) return { device, rootfs: rootfs.onDisk };
+  throw new UserError(
+    'BASE_IS_NO_DISK',
+    'the base image holds parts for an installer, not the image of a disk: the artifact "raw" cannot be made of it',
+    'Give the vendor\'s image of the whole disk (.wic, .img), or ask for "artifacts: [tezi]".',
+  );
+}

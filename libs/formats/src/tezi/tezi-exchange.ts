@@ -1,0 +1,131 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openTarRootfs } from '@boxship/filesystem';
+import { openFileReader } from '@boxship/host';
+import { MiB, UserError, type RandomReader, type Variant } from '@boxship/model';
+import type { ArtifactExchange } from '../artifact-exchange.ts';
+import type { PlannedPartition } from '../artifact-format.ts';
+import type { BaseImage } from '../base-image-format.ts';
+import { OWN_FILES, type TeziFields } from './compose-image-json.ts';
+import { findTeziRootfs } from './find-rootfs.ts';
+import type { TeziPartition } from './image-json.ts';
+import { IMAGE_JSON } from './tezi-folder.ts';
+import type { TeziImage } from './tezi-image.ts';
+import type { ArchivePart } from './tezi-archive.ts';
+import { bytesPart, planOnTezi, plannedArchive, vendorParts } from './tezi-plan.ts';
+
+/** Exchanges a half of an archive of ours: the image of the store, or all but that and the archive of the data. */
+export const teziExchange: ArtifactExchange = {
+  async findOwn(artifact) {
+    const image = ownImage(artifact);
+    const path = join(image.folder, OWN_FILES.socket);
+    const overlaid = image.files.some(({ name }) => name === OWN_FILES.socket);
+    return {
+      store: await readLazily(join(image.folder, OWN_FILES.store)),
+      foundAs: 'mbr', // by their file systems
+      ...(overlaid
+        ? { socket: await openTarRootfs(memoryReader(await readFile(path)), { name: OWN_FILES.socket }) }
+        : {}),
+    };
+  },
+  async planUpdate({ variant, from, store }, [wanted]) {
+    const image = ownImage(from);
+    const json = otherApps(image, wanted as TeziFields, variant);
+    const parts: readonly ArchivePart[] = [
+      bytesPart(IMAGE_JSON, Buffer.from(json)),
+      ...vendorParts(image).filter(({ name }) => name !== OWN_FILES.store),
+      { name: OWN_FILES.store, size: store.sizeBytes, filesystem: store },
+    ];
+    const layout = layoutOf(image, variant);
+    return { ...plannedArchive(variant, parts), table: layout, changes: [], warnings: [] };
+  },
+  async planRebase({ from, ...release }, [wanted]) {
+    const image = ownImage(from);
+    const { data } = ownPartitions(image);
+    const part = (name: string): ArchivePart & { readonly size: number } =>
+      vendorParts(image).find((one) => one.name === name)!;
+    return await planOnTezi(release, wanted as TeziFields, {
+      storeBytes: part(OWN_FILES.store).size,
+      store: part(OWN_FILES.store),
+      dataBytes: Number(data.partition_size_nominal) * MiB,
+      dataContentBytes: Number(data.content?.uncompressed_size ?? 0) * MiB,
+      data: part(OWN_FILES.data),
+    });
+  },
+};
+
+/** Errors: NO_STORE. */
+function ownImage({ tezi }: Pick<BaseImage, 'tezi'>): TeziImage {
+  if (!tezi) throw new Error('an image for Toradex Easy Installer has an image.json');
+  ownPartitions(tezi);
+  return tezi;
+}
+
+/** Where the partitions of ours stand in image.json. Errors: NO_STORE. */
+function ownPartitions(image: TeziImage): { readonly store: TeziPartition; readonly data: TeziPartition } {
+  const all = (image.json.blockdevs ?? []).flatMap(({ partitions }) => partitions ?? []);
+  const store = all.find(({ content }) => content?.rawfiles?.some(({ filename }) => filename === OWN_FILES.store));
+  const data = all.find(({ content }) => content?.filename === OWN_FILES.data);
+  if (store && data) return { store, data };
+  throw new UserError(
+    'NO_STORE',
+    `image.json names no ${store ? OWN_FILES.data : OWN_FILES.store}: it holds no store of ours`,
+    'Give an artifact that boxship compose made.',
+    image.locate([]),
+  );
+}
+
+/** image.json with the version of the new apps and what the product file sets; everything else as it was. */
+function otherApps({ json }: TeziImage, fields: TeziFields, { version, epoch }: Variant): string {
+  const changed = {
+    ...json,
+    ...(fields.name === undefined ? {} : { name: fields.name }),
+    ...(fields.description === undefined ? {} : { description: fields.description }),
+    ...(fields.autoinstall === undefined ? {} : { autoinstall: fields.autoinstall }),
+    version,
+    release_date: new Date(epoch * 1000).toISOString().slice(0, 10),
+  };
+  return `${JSON.stringify(changed, null, 4)}\n`;
+}
+
+function layoutOf(image: TeziImage, { machine }: Variant) {
+  const rootfs = findTeziRootfs(image, machine.rootfs);
+  const own = ownPartitions(image);
+  const [, i] = rootfs.path as [string, number];
+  const device = image.json.blockdevs![i]!;
+  const partitions = device.partitions!.map((partition, j): PlannedPartition => {
+    const { partition_size_nominal, partition_type, content } = partition;
+    const role = partition === own.store ? 'store' : partition === own.data ? 'data' : undefined;
+    const name = role ? `boxship-${role}` : content?.label;
+    return {
+      number: j + 1,
+      size: Number(partition_size_nominal) * MiB,
+      type: partition_type ?? '',
+      ...(name ? { name } : {}),
+      role: role ?? (j + 1 === rootfs.partition ? 'rootfs' : 'vendor'),
+    };
+  });
+  const layout = { size: partitions.reduce((sum, { size }) => sum + size, 0), partitions };
+  return { type: device.table_type === 'gpt' ? ('gpt' as const) : ('mbr' as const), before: layout, after: layout };
+}
+
+/** A reader that holds the file open for one read at a time: nobody has to close it. */
+async function readLazily(path: string): Promise<RandomReader> {
+  const first = await openFileReader(path);
+  const { size } = first;
+  await first.close();
+  return {
+    size,
+    async read(position, length) {
+      await using reader = await openFileReader(path);
+      return await reader.read(position, length);
+    },
+  };
+}
+
+function memoryReader(bytes: Uint8Array): RandomReader {
+  return {
+    size: bytes.length,
+    read: (position, length) => Promise.resolve(bytes.subarray(position, position + length)),
+  };
+}
