@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { dirname, relative, resolve } from 'node:path';
 import type { Progress } from '@boxship/host';
 import { readComposeFile } from '@boxship/compose-spec';
-import { UserError, formatProblem, type App, type Digest, type Location, type Problem } from '@boxship/model';
+import {
+  UserError,
+  formatProblem,
+  type App,
+  type Digest,
+  type Location,
+  type Problem,
+  type Service,
+} from '@boxship/model';
 import { formatReference, parseReference } from '@boxship/oci';
 import type { ImageOrigin, Product, ProductApp } from './product.ts';
 
@@ -129,6 +137,10 @@ function digestOf({ name, environment, profiles, console: onConsole }: ProductAp
 }
 
 /** Where a service stands in its file says nothing of what it does. */
-function withoutPlace<T extends { where: Location }>({ where: _where, ...service }: T): Omit<T, 'where'> {
+function withoutPlace({
+  where: _where,
+  keyPlaces: _places,
+  ...service
+}: Service): Omit<Service, 'where' | 'keyPlaces'> {
   return service;
 }

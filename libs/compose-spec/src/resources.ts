@@ -66,6 +66,7 @@ export function readNetworks(
       where: entry.where,
       value: {
         name,
+        where: entry.where,
         external,
         ...(driver === undefined ? {} : { driver }),
         internal: readBoolean(get('internal'), report) ?? false,

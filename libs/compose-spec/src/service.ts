@@ -155,6 +155,7 @@ export function readService(
   const service: Service = {
     name,
     where: definition.where,
+    keyPlaces: Object.fromEntries([...keys].map(([key, entry]) => [key, entry.where])),
     image: image ?? '',
     ...(containerName === undefined ? {} : { containerName }),
     ...(command === undefined ? {} : { command }),

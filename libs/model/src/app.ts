@@ -66,6 +66,8 @@ export interface AddressPool {
 /** A network of an app, under the name that the engine knows it by (`<app>_<key>`, or its own `name:`). */
 export interface AppNetwork {
   readonly name: string;
+  /** Absent for the default network, where nobody has written it down. */
+  readonly where?: Location;
   /** Exists on the device already. */
   readonly external: boolean;
   readonly driver?: string;
@@ -113,6 +115,8 @@ export interface AppSecret {
 export interface Service {
   readonly name: string;
   readonly where: Location;
+  /** Where each of its keys stands, by the key's name in the Compose file. */
+  readonly keyPlaces?: Readonly<Record<string, Location>>;
   /** Normalised image reference. */
   readonly image: string;
   readonly containerName?: string;

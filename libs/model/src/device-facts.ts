@@ -57,6 +57,8 @@ export interface EngineFacts {
   readonly daemonConfig?: Readonly<Record<string, unknown>>;
   /** podman has netavark, which makes its networks. */
   readonly netavark?: boolean;
+  /** podman has its systemd generator, which reads Quadlet files. */
+  readonly quadlet?: boolean;
   /** What podman's storage.conf says of its store; `file` is its path on the device. */
   readonly storageConfig?: {
     readonly file: string;

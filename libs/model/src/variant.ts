@@ -42,8 +42,11 @@ export interface StoreOptions {
   readonly reserve: number;
 }
 
-/** What starts the apps: `units`, one systemd unit for each service; `compose`, the device's own `docker compose`. */
-export type AppStart = 'units' | 'compose';
+/**
+ * What starts the apps: `units`, one systemd unit for each service; `compose`, the device's own `docker compose`; `quadlet`,
+ * files that podman's own generator makes such units of.
+ */
+export type AppStart = 'units' | 'compose' | 'quadlet';
 
 export interface VariantEngine {
   readonly name: string;

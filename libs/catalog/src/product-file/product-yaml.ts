@@ -1,3 +1,4 @@
+import type { AppStart } from '@boxship/model';
 import type { EngineSettingsYaml } from './engine-settings.ts';
 import type { YoctoYaml } from './yocto.ts';
 
@@ -19,7 +20,7 @@ export interface ProductYaml {
 
 export interface EngineYaml {
   name: string;
-  start?: 'auto' | 'units' | 'compose';
+  start?: 'auto' | AppStart;
   settings?: EngineSettingsYaml;
 }
 

@@ -31,22 +31,14 @@ export function containerName(app: App, service: Service): string {
  * image's id, so that no name needs to be resolved.
  */
 export function containerArguments(app: App, service: Service, imageId: Digest, log: LogPolicy): ContainerArguments {
-  const unit = serviceUnitName(app, service.name);
   const name = containerName(app, service);
   const [first, ...others] = service.networks;
-  const entrypoint = service.entrypoint;
-  const ownLog = service.settings.logging?.driver !== undefined;
   const create = [
     '--rm',
     `--name=${name}`,
     '--pull=never',
-    // what `docker compose ps` and other tools look for
-    `--label=com.docker.compose.project=${app.name}`,
-    `--label=com.docker.compose.service=${service.name}`,
-    '--label=com.docker.compose.container-number=1',
-    '--label=com.docker.compose.oneoff=False',
-    ...Object.entries(service.labels).map(([key, value]) => `--label=${key}=${value}`),
-    ...(ownLog ? [] : log.options),
+    ...labelOptions(app, service),
+    ...logOptions(service, log),
     ...(service.networkMode === undefined ? [] : [`--network=${service.networkMode}`]),
     ...(first === undefined
       ? []
@@ -56,16 +48,9 @@ export function containerArguments(app: App, service: Service, imageId: Digest, 
           ...addresses(first),
           ...(first.macAddress === undefined ? [] : [`--mac-address=${first.macAddress}`]),
         ]),
-    ...service.ports.map(publish),
-    ...service.mounts.map(mount),
-    ...(service.secrets ?? []).map((secret) => secretMount(secret, unit)),
-    ...Object.entries(service.environment).map(([key, value]) => `--env=${key}=${value}`),
-    ...health(service),
-    ...runOptions(service.settings),
-    ...(entrypoint === undefined ? [] : [`--entrypoint=${entrypoint[0] ?? ''}`]),
+    ...containerOptions(app, service),
     imageId,
-    ...(entrypoint?.slice(1) ?? []),
-    ...(service.command ?? []),
+    ...containerCommand(service),
   ];
   const connect = others.map((network) => [
     ...aliases(network, service, '--alias'),
@@ -74,6 +59,41 @@ export function containerArguments(app: App, service: Service, imageId: Digest, 
     name,
   ]);
   return { name, create, connect };
+}
+
+/** Labels of a container: what `docker compose ps` and other tools look for, and the service's own. */
+export function labelOptions(app: App, service: Service): readonly string[] {
+  return [
+    `--label=com.docker.compose.project=${app.name}`,
+    `--label=com.docker.compose.service=${service.name}`,
+    '--label=com.docker.compose.container-number=1',
+    '--label=com.docker.compose.oneoff=False',
+    ...Object.entries(service.labels).map(([key, value]) => `--label=${key}=${value}`),
+  ];
+}
+
+/** Log options of a policy, for a service that has chosen no driver. */
+export function logOptions(service: Service, log: LogPolicy): readonly string[] {
+  return service.settings.logging?.driver === undefined ? log.options : [];
+}
+
+/** What a container is beyond its name, labels, log policy and networks. */
+export function containerOptions(app: App, service: Service): readonly string[] {
+  const unit = serviceUnitName(app, service.name);
+  return [
+    ...service.ports.map(publish),
+    ...service.mounts.map(mount),
+    ...(service.secrets ?? []).map((secret) => secretMount(secret, unit)),
+    ...Object.entries(service.environment).map(([key, value]) => `--env=${key}=${value}`),
+    ...health(service),
+    ...runOptions(service.settings),
+    ...(service.entrypoint === undefined ? [] : [`--entrypoint=${service.entrypoint[0] ?? ''}`]),
+  ];
+}
+
+/** What follows the image. */
+export function containerCommand({ entrypoint, command }: Service): readonly string[] {
+  return [...(entrypoint?.slice(1) ?? []), ...(command ?? [])];
 }
 
 function addresses({ ipv4Address, ipv6Address, linkLocalIps }: JoinedNetwork): readonly string[] {

@@ -108,11 +108,12 @@ describe('readDeviceFacts', () => {
     ]);
   });
 
-  it('of podman: its storage.conf, the one that podman reads, and netavark', async () => {
+  it('of podman: its storage.conf, the one that podman reads, netavark and the generator for Quadlet files', async () => {
     await using disk = await makeRootfs({
       ...BASE,
       'usr/bin/podman': 'x',
       'usr/lib/podman/netavark': 'x',
+      'usr/lib/systemd/system-generators/podman-system-generator': 'x',
       'usr/share/containers/storage.conf': '[storage]\ndriver = "vfs"\n',
       'etc/containers/storage.conf':
         '# graphroot = "/no"\n[storage]\n  driver = "overlay" # as usual\ngraphroot="/srv/podman"\n[storage.options]\nimagestore = "/not/this"\n',
@@ -125,6 +126,7 @@ describe('readDeviceFacts', () => {
         version: '4.3.1',
         storageConfig: { file: '/etc/containers/storage.conf', driver: 'overlay', graphroot: '/srv/podman' },
         netavark: true,
+        quadlet: true,
         composePlugin: false,
       },
     ]);

@@ -46,7 +46,7 @@ export async function readEngineFacts(
       ...(unit?.execStart ? { execStart: unit.execStart } : {}),
       ...(daemonConfig ? { daemonConfig } : {}),
       ...(storageConfig ? { storageConfig } : {}),
-      ...(engine.name === 'podman' ? { netavark: await hasNetavark(fs) } : {}),
+      ...(engine.name === 'podman' ? { netavark: await hasNetavark(fs), quadlet: await hasQuadlet(fs) } : {}),
       composePlugin: isDocker && (await hasComposePlugin(fs)),
     });
   }
@@ -80,6 +80,17 @@ const HELPER_FOLDERS = ['usr/local/libexec/podman', 'usr/local/lib/podman', 'usr
 
 async function hasNetavark(fs: RootfsReader): Promise<boolean> {
   for (const folder of HELPER_FOLDERS) if (await fs.exists(`${folder}/netavark`)) return true;
+  return false;
+}
+
+/** Where systemd looks for generators in an image: systemd.generator(7). */
+const GENERATOR_FOLDERS = ['lib', 'usr/lib', 'usr/local/lib', 'etc'].map(
+  (folder) => `${folder}/systemd/system-generators`,
+);
+
+/** podman-systemd.unit(5): the generator that makes units of Quadlet files. */
+async function hasQuadlet(fs: RootfsReader): Promise<boolean> {
+  for (const folder of GENERATOR_FOLDERS) if (await fs.exists(`${folder}/podman-system-generator`)) return true;
   return false;
 }
 
