@@ -83,6 +83,31 @@ describe('setup as an ordinary user', () => {
   });
 });
 
+describe('what bitbake needs', () => {
+  const prepare = async (env: string) => {
+    await runProgram('cp', ['-r', `${SETUP}.`, join(folder, 'setup')]);
+    await runProgram('chmod', ['-R', 'a+rX', join(folder, 'setup')]);
+    const { yocto } = JSON.parse(await readFile(join(SETUP, 'debian-packages.json'), 'utf8')) as { yocto: { name: string }[] };
+    await standIn('dpkg-query', yocto.map(({ name }) => `echo "${name} installed"`).join('\n'));
+    await standIn('locale', 'printf "C\\nC.utf8\\n"');
+    await standIn('sudo', `echo "$*" >> ${folder}/calls`);
+    return await asUser(
+      `import('${join(folder, 'setup/bitbake-host.mjs')}').then((m) => m.prepareForBitbake(${env})).catch((e) => { console.error(e.message); process.exitCode = 1; })`,
+    );
+  };
+
+  it('is not looked at where no layers are, and none are asked for', async () => {
+    const { code, stdout, stderr } = await prepare(`{ BOXSHIP_YOCTO_FOLDER: '${join(folder, 'nowhere')}' }`);
+    expect({ code, said: stdout.toString() + stderr }).toEqual({ code: 0, said: '' });
+  });
+
+  it('and is missing is named with the line to run', async () => {
+    const { code, stderr } = await prepare(`{ BOXSHIP_YOCTO_FOLDER: '${folder}' }`);
+    expect(code).toBe(1);
+    expect(stderr).toContain('\n  sudo localedef -i en_US -f UTF-8 en_US.UTF-8\n');
+  });
+}); // prettier-ignore
+
 describe('programs of Debian', () => {
   const tools = join(SETUP, 'debian-tools.mjs');
   // no download: its only source is what is looked at, and the download fails at once

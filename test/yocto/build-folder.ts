@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { chown, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram, type RunResult } from '@boxship/host';
+import { bitbakeUser, hasBitbakeLocale, hasUser } from '../../tools/setup/bitbake-host.mjs';
 import { checkout, yoctoFolder, type Release } from './checkouts.ts';
 
 /** A build folder of bitbake over the real layers of a release. */
@@ -35,20 +36,15 @@ export function dependencyLayers(release: Release): readonly string[] {
   return LAYERS.slice(1).map(([path]) => join(yoctoFolder(), release, path));
 }
 
-/** The user who runs bitbake when we are root, which bitbake refuses. Undefined: we ourselves. */
-function builder(): string | undefined {
-  return process.getuid?.() === 0 ? (process.env['BOXSHIP_YOCTO_USER'] ?? 'builder') : undefined;
-}
-
 /** Why no build can run on this machine; undefined when one can. */
 export async function buildObstacle(): Promise<string | undefined> {
-  const user = builder();
-  if (user !== undefined) {
-    const known = await runProgram('id', ['-u', user], { accept: [0, 1] });
-    if (known.code !== 0) return `bitbake refuses root, and there is no user "${user}": useradd -m ${user}`;
+  const user = bitbakeUser();
+  if (user !== undefined && !hasUser(user)) {
+    return `bitbake refuses root, and there is no user "${user}": useradd -m ${user}`;
   }
-  const { stdout } = await runProgram('locale', ['-a']);
-  if (!/^en_US\.utf-?8$/im.test(stdout.toString())) return 'bitbake needs the locale en_US.UTF-8: see locale-gen';
+  if (!hasBitbakeLocale()) {
+    return 'bitbake needs the locale en_US.UTF-8: localedef -i en_US -f UTF-8 en_US.UTF-8';
+  }
   const missing: string[] = [];
   for (const program of ['gawk', 'chrpath', 'diffstat', 'lz4c', 'zstd', 'cpio', 'file', 'gcc', 'socat', 'makeinfo']) {
     if ((await runProgram('which', [program], { accept: [0, 1] })).code !== 0) missing.push(program);
@@ -118,7 +114,7 @@ export async function inBuild(build: BuildFolder, command: readonly string[], ac
   const { release, path } = build;
   const script =
     'cd "$1" && BUILD=$2 && shift 2 && set -- "$BUILD" -- "$@" && . ./oe-init-build-env "$BUILD" >/dev/null && shift 2 && exec "$@" 2>&1';
-  const user = builder();
+  const user = bitbakeUser();
   const prefix = user === undefined ? [] : ['runuser', '-u', user, '--'];
   const home = user === undefined ? (process.env['HOME'] ?? '/') : path;
   const all = [...prefix, 'bash', '-c', script, 'boxship', checkout(release, 'openembedded-core'), path, ...command];
@@ -186,7 +182,7 @@ async function writeChanged(path: string, text: string): Promise<void> {
 
 /** Gives a folder that root made to the user who builds in it. */
 export async function own(path: string): Promise<void> {
-  const user = builder();
+  const user = bitbakeUser();
   if (user === undefined) return;
   const id = async (flag: string) => Number((await runProgram('id', [flag, user])).stdout.toString());
   const [uid, gid] = [await id('-u'), await id('-g')];
@@ -209,4 +205,23 @@ export function ourRecipesAlone(): readonly string[] {
     'FAKEROOTENV = ""',
     'FAKEROOTBASEENV = ""',
   ];
+}
+
+/**
+ * Lines of local.conf for asking about kernels: of the layers of others only what lies in recipes-kernel/linux/ is left, so
+ * that a parse takes seconds. `collections`: those of further layers, which may then have no recipe at all.
+ */
+export function kernelsAlone(release: Release, collections: readonly string[]): readonly string[] {
+  const root = join(yoctoFolder(), release);
+  return [
+    `BBMASK += "^${root}/(?!layers/)(?!.*/recipes-kernel/linux/[^/]*$).*\\.bb(append)?$"`,
+    ...[...LAYERS.map(([, collection]) => collection), ...collections].map(
+      (collection) => `BBFILE_PATTERN_IGNORE_EMPTY_${collection} = "1"`,
+    ),
+  ];
+}
+
+/** Repositories of the layers that every build has. */
+export function isCommonRepository(name: string): boolean {
+  return LAYERS.some(([path]) => path.split('/')[0] === name);
 }

@@ -2,20 +2,12 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { simpleGit } from 'simple-git';
-import { testCacheRoot } from '../../tools/setup/debian-tools.mjs';
+import { yoctoFolder } from '../../tools/setup/bitbake-host.mjs';
 import layers from './layers.json' with { type: 'json' };
 
+export { yoctoFolder };
 export type Release = keyof typeof layers.releases;
 type Branches = Readonly<Record<string, string>>;
-
-/**
- * Everything of these tests lies below one folder: `$BOXSHIP_YOCTO_FOLDER`, else a folder of the test cache. bitbake refuses
- * root and builds as `$BOXSHIP_YOCTO_USER` (default `builder`) then, who cannot enter root's home: hence /var/tmp.
- */
-export function yoctoFolder(env = process.env): string {
-  const fallback = process.getuid?.() === 0 ? '/var/tmp/boxship-yocto' : join(testCacheRoot(), 'yocto');
-  return resolve(env['BOXSHIP_YOCTO_FOLDER'] || fallback);
-}
 
 /** Folder of a checkout; `release` undefined: a tool, which has no release. */
 export function checkout(release: Release | undefined, name: string): string {

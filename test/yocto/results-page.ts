@@ -25,7 +25,11 @@ function sections(results: readonly Result[]): readonly string[] {
   const releases = [...new Set(results.map(({ name }) => name.split('/')[0]!))];
   return releases.flatMap((release) => {
     const own = results.filter(({ name }) => name.startsWith(`${release}/`));
-    const layers = new Map(own.flatMap(({ layers: some }) => Object.entries(some)));
+    const layers = new Set(
+      own.flatMap(({ layers: some }) =>
+        Object.entries(some).map(([name, { branch, commit }]) => `- ${name} ${branch} ${commit}`),
+      ),
+    );
     return [
       `## ${release}`,
       '',
@@ -38,9 +42,7 @@ function sections(results: readonly Result[]): readonly string[] {
       '',
       'Against:',
       '',
-      ...[...layers]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([name, { branch, commit }]) => `- ${name} ${branch} ${commit}`),
+      ...[...layers].sort(),
       '',
     ];
   });

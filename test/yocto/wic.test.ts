@@ -6,12 +6,11 @@ import { expect, inject } from 'vitest';
 import { runProgram } from '@boxship/host';
 import type { StoreBundle } from '@boxship/compose';
 import { buildSampleImages } from '../fixtures/images/build.mjs';
-import { checkout } from './checkouts.ts';
-import { META_BOXSHIP } from './layers-under-test.ts';
+import { checkout, type Release } from './checkouts.ts';
+import { WIC_OF } from './wic-of-release.ts';
+import { META_BOXSHIP, releaseNames } from './layers-under-test.ts';
 import { proof } from './results.ts';
 
-/** scarthgap is the last release whose openembedded-core brings wic along; later ones fetch it as a recipe of its own. */
-const RELEASE = 'scarthgap';
 const PROGRAMS = ['mkfs.ext4', 'tune2fs', 'e2fsck', 'fsck.ext4', 'resize2fs', 'dumpe2fs', 'parted', 'sfdisk', 'sgdisk', 'bmaptool', 'dd', 'du', 'mcopy', 'mkdosfs']; // prettier-ignore
 
 async function wicObstacle(): Promise<string | undefined> {
@@ -27,31 +26,40 @@ async function find(program: string): Promise<string | undefined> {
   return code === 0 ? stdout.toString().trim() : undefined;
 }
 
-for (const [machine, table] of [
+const tables = [
   ['qemuarm64', 'gpt'],
   ['qemux86-64', 'dos'],
-] as const) {
-  proof(
-    `scarthgap/docker/wic-${table}`,
-    {
-      release: RELEASE,
-      checkouts: ['openembedded-core', 'bitbake'],
-      obstacle: wicObstacle,
-      inputs: () => [META_BOXSHIP, import.meta.filename, inject('program')],
-    },
-    async () => {
-      const scratch = await mkdtemp(join(tmpdir(), 'boxship-wic-'));
-      try {
-        return await storeInWicImage(scratch, machine, table);
-      } finally {
-        await rm(scratch, { recursive: true, force: true });
-      }
-    },
-  );
+] as const;
+
+for (const release of releaseNames) {
+  for (const [machine, table] of tables) {
+    proof(
+      `${release}/docker/wic-${table}`,
+      {
+        release: WIC_OF[release],
+        checkouts: ['openembedded-core', 'bitbake'],
+        obstacle: wicObstacle,
+        inputs: () => [META_BOXSHIP, import.meta.filename, inject('program')],
+      },
+      async () => {
+        const scratch = await mkdtemp(join(tmpdir(), 'boxship-wic-'));
+        try {
+          return await storeInWicImage(scratch, release, machine, table);
+        } finally {
+          await rm(scratch, { recursive: true, force: true });
+        }
+      },
+    );
+  }
 }
 
 /** `boxship store`, `boxship layer`, oe-core's own wic with the generated wks file, and what is in the image then. */
-async function storeInWicImage(scratch: string, machine: string, table: 'gpt' | 'dos') {
+async function storeInWicImage(
+  scratch: string,
+  release: (typeof releaseNames)[number],
+  machine: string,
+  table: 'gpt' | 'dos',
+) {
   const at = (name: string) => join(scratch, name);
   const boxship = async (...args: string[]) =>
     await runProgram(process.execPath, [inject('program'), ...args, '-f', at('boxship.yaml')], {
@@ -70,7 +78,7 @@ apps: { gateway: { compose: ./compose.yaml } }
 images: { "${image}": { from: "oci:./images/gateway" } }
 variants: { pro: { apps: [gateway] } }
 signing: { key: ./release.key }
-yocto: { release: ${RELEASE}, maintainer: Jane Doe <jane@acme.example>, bundle: build }
+yocto: { release: ${release}, maintainer: Jane Doe <jane@acme.example>, bundle: build }
 `;
   await writeFile(at('boxship.yaml'), product(''));
   await runProgram(
@@ -94,7 +102,12 @@ yocto: { release: ${RELEASE}, maintainer: Jane Doe <jane@acme.example>, bundle: 
   expect(text).toContain(partitions.store.digest.slice('sha256:'.length));
   expect(text).toContain(partitions.data.digest.slice('sha256:'.length));
 
-  const disk = await createWithWic(scratch, bundle, await findFile(at('layers'), new RegExp(`${machine}\\.wks\\.in$`)));
+  const disk = await createWithWic(
+    WIC_OF[release],
+    scratch,
+    bundle,
+    await findFile(at('layers'), new RegExp(`${machine}\\.wks\\.in$`)),
+  );
   const { stdout } = await runProgram('sfdisk', ['--json', disk]);
   const found = (JSON.parse(stdout.toString()) as { partitiontable: PartitionTable }).partitiontable;
   expect(found.label).toBe(table);
@@ -116,7 +129,12 @@ yocto: { release: ${RELEASE}, maintainer: Jane Doe <jane@acme.example>, bundle: 
   const refused = locked.code === 0 ? await boxship('plan') : locked;
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain('"boxship-store": it has its containers already');
-  return { partitions: found.partitions.length, store: partitions.store.digest.slice(0, 19), table };
+  return {
+    partitions: found.partitions.length,
+    store: partitions.store.digest.slice(0, 19),
+    table,
+    wic: WIC_OF[release],
+  };
 }
 
 interface PartitionTable {
@@ -133,7 +151,7 @@ interface PartitionTable {
  * Runs wic as image_types_wic.bbclass does, on a small root file system and with this machine's programs. Partitions of a
  * bootloader are left out: what is in them comes from recipes that are not built here.
  */
-async function createWithWic(scratch: string, bundle: string, wks: string): Promise<string> {
+async function createWithWic(wicRelease: Release, scratch: string, bundle: string, wks: string): Promise<string> {
   const at = (name: string) => join(scratch, 'wic', name);
   for (const folder of ['rootfs/etc', 'rootfs/usr/lib/systemd', 'rootfs/usr/bin', 'rootfs/usr/sbin', 'boot', 'native/usr/bin', 'vars', 'build/conf']) {
     await mkdir(at(folder), { recursive: true });
@@ -161,7 +179,7 @@ async function createWithWic(scratch: string, bundle: string, wks: string): Prom
   }; // prettier-ignore
   const env = Object.entries(variables).map(([name, value]) => `${name}="${value}"\n`);
   await writeFile(at('vars/image.env'), env.join(''));
-  const wic = join(checkout(RELEASE, 'openembedded-core'), 'scripts/wic');
+  const wic = join(checkout(wicRelease, 'openembedded-core'), 'scripts/wic');
   await runProgram('python3', [wic, 'create', at('image.wks'), '--vars', at('vars'), '-e', 'image', '-o', at('out')], {
     cwd: at(''),
     env: { BUILDDIR: at('build') },

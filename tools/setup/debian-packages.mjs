@@ -12,6 +12,11 @@ export function debianPackages() {
   return JSON.parse(readFileSync(join(here, 'debian-packages.json'), 'utf8')).packages;
 }
 
+/** Packages that bitbake and `npm run test:yocto` need, beside or among the others. */
+export function yoctoPackages() {
+  return JSON.parse(readFileSync(join(here, 'debian-packages.json'), 'utf8')).yocto;
+}
+
 /** Packages of other suites, `{ name, suite, reason }`: unpacked beside the system, never installed. */
 export function otherSuites() {
   return JSON.parse(readFileSync(join(here, 'debian-packages.json'), 'utf8')).otherSuites;
@@ -40,8 +45,8 @@ export function missingPackages(packages = debianPackages()) {
  * Installs what is missing with apt-get, as root or through a sudo that asks for no password; `apt-get update` runs only
  * then. Without either it throws an error with the exact line to run.
  */
-export function installDebianPackages() {
-  const missing = missingPackages();
+export function installDebianPackages(packages = debianPackages()) {
+  const missing = missingPackages(packages);
   if (missing.length === 0) return;
   const line = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   const sudo = elevation();
@@ -65,7 +70,7 @@ export function installDebianPackages() {
   } finally {
     if (ours) run([...sudo, 'rm', '-f', POLICY]);
   }
-  const still = missingPackages();
+  const still = missingPackages(packages);
   if (still.length > 0) throw new Error(`apt-get succeeded, but these are still missing: ${still.join(' ')}`);
 }
 
