@@ -1,6 +1,6 @@
 import { socketWarnings } from '@boxship/device-socket';
 import { engines } from '@boxship/engines';
-import { artifactFormat, type ArtifactRelease, type PlannedArtifact } from '@boxship/formats';
+import { planArtifacts, type ArtifactRelease, type PlannedArtifact } from '@boxship/formats';
 import { formatProblem, pick, type ContainerImage, type Variant } from '@boxship/model';
 import { releaseFolder } from '@boxship/catalog';
 import { budgetOf } from './budget.ts';
@@ -16,7 +16,7 @@ import type { VariantPlan } from './variant-plan.ts';
 export interface PreparedVariant extends AsyncDisposable {
   readonly variant: Variant;
   readonly plan: VariantPlan;
-  /** One for each format that is asked for. */
+  /** One for each format that is asked for; all forms of one disk image are one. */
   readonly artifacts: readonly PlannedArtifact[];
 }
 
@@ -69,12 +69,8 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
         epoch: variant.epoch,
       }),
   };
-  const artifacts: PlannedArtifact[] = [];
-  for (const name of new Set(variant.artifacts.map(({ format }) => format))) {
-    const wanted = variant.artifacts.filter(({ format }) => format === name);
-    artifacts.push(await artifactFormat(name).plan(release, wanted));
-  }
-  const [first] = artifacts as [PlannedArtifact];
+  const artifacts = await planArtifacts(release);
+  const [first] = artifacts as readonly [PlannedArtifact];
   const deviceNodes = countDeviceNodes(images);
   if (deviceNodes > 0) warnings.push(`the image layers hold ${deviceNodes} device nodes; they are kept`);
   warnings.push(...artifacts.flatMap((artifact) => artifact.warnings));

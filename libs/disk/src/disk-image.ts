@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { openFileReader, silent, type Cache, type Progress, type ProgressStep } from '@boxship/host';
 import { digestHex, UserError, type Digest, type RandomReader } from '@boxship/model';
+import { decompressAndroidSparse } from './decompress-android-sparse.ts';
 import { byteSource, CutShort, Damaged } from './byte-source.ts';
 import { decompressBzip2 } from './decompress-bzip2.ts';
 import { decompressXz } from './decompress-xz.ts';
@@ -10,7 +11,8 @@ import { decompressZstd } from './decompress-zstd.ts';
 import { hashFile } from './hash-file.ts';
 import { sparseStream } from './sparse-file.ts';
 
-export type Compression = 'none' | 'gz' | 'xz' | 'zst' | 'bz2';
+/** `simg` is Android's sparse format: no compression, but a form that has to be unfolded like one. */
+export type Compression = 'none' | 'gz' | 'xz' | 'zst' | 'bz2' | 'simg';
 
 /** A base image that can be read at any position. Close it when done (`Symbol.asyncDispose` does, too). */
 export interface DiskImage extends RandomReader, AsyncDisposable {
@@ -30,12 +32,13 @@ export interface OpenDiskImageOptions {
   readonly digestOf?: (path: string) => Promise<Digest>;
 }
 
-/** First bytes of each compression: RFC 1952 2.3.1, .xz 2.1.1.1, RFC 8878 3.1.1, bzip2 ("BZh"). */
+/** First bytes of each compression: RFC 1952 2.3.1, .xz 2.1.1.1, RFC 8878 3.1.1, bzip2 ("BZh"), libsparse's sparse_format.h. */
 const MAGICS: readonly (readonly [Exclude<Compression, 'none'>, string])[] = [
   ['gz', '1f8b08'],
   ['xz', 'fd377a585a00'],
   ['zst', '28b52ffd'],
   ['bz2', '425a68'],
+  ['simg', '3aff26ed'],
 ];
 
 type Decompress = (
@@ -50,6 +53,7 @@ const decompressors = {
   xz: decompressXz,
   zst: (handle, size, sink, onBytes) => decompressZstd(byteSource(handle, size, onBytes), sink),
   bz2: (handle, size, sink, onBytes) => decompressBzip2(handle.fd, size, sink, onBytes),
+  simg: (handle, size, sink, onBytes) => decompressAndroidSparse(byteSource(handle, size, onBytes), sink),
 } satisfies Record<Exclude<Compression, 'none'>, Decompress>;
 
 /** How the file at `path` is compressed, by its first bytes; its name does not matter. */

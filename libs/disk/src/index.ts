@@ -1,3 +1,4 @@
+export { androidSparse, planAndroidSparse, sparsePartLimit, type SparsePart } from './android-sparse.ts';
 export {
   appendPartitions,
   findDataEnd,

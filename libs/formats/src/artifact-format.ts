@@ -12,7 +12,8 @@ import type {
 } from '@boxship/model';
 import type { ArtifactExchange } from './artifact-exchange.ts';
 import type { BaseImage, BaseRootfs } from './base-image-format.ts';
-import type { ArtifactFile } from './raw-files.ts';
+import type { ArtifactFile } from './artifact-file.ts';
+import type { DiskImageForm } from './disk-image-form.ts';
 
 /** Files for the vendor's rootfs, and why each is there. */
 export interface AddedFiles {
@@ -105,8 +106,8 @@ export interface ArtifactSink {
   abandon(): Promise<void>;
 }
 
-/** A sink: one read of the data feeds many. Signatures come last, from others. One module each. */
-export interface ArtifactFormat {
+/** What the product file has to do with a format. */
+export interface FormatWords {
   readonly name: string;
   /** What a person wrote for it in `artifacts`, its shape checked, with every default filled in. */
   readOptions(written: Readonly<Record<string, unknown>>): ArtifactOptions;
@@ -114,11 +115,18 @@ export interface ArtifactFormat {
   describe(options: ArtifactOptions): string;
   /** Host programs whose version can change bytes. */
   programs(options: ArtifactOptions): readonly string[];
-  /** Plans all entries of `artifacts` that have this format; nothing is written. Errors: those of the format, with numbers. */
-  plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]): Promise<PlannedArtifact>;
   /** How one half of such an artifact is exchanged; absent where it holds one half alone. */
   readonly exchange?: ArtifactExchange;
 }
+
+/** A format that is laid out by itself. One module each. */
+export interface PlannedFormat extends FormatWords {
+  /** Plans all entries of `artifacts` that have this format; nothing is written. Errors: those of the format, with numbers. */
+  plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]): Promise<PlannedArtifact>;
+}
+
+/** A sink: one read of the data feeds many. Signatures come last, from others. One module each. */
+export type ArtifactFormat = PlannedFormat | DiskImageForm;
 
 /** What of an edit the plan shows: a folder that is there is none, one that is made on the way is. */
 export function changesOf(

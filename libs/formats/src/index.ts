@@ -29,5 +29,5 @@ export {
 } from './artifact-format.ts';
 export type { AppsUpdate, ArtifactExchange, OwnParts, Rebase } from './artifact-exchange.ts';
 export { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
-export { artifactFormat, artifactFormats, DEFAULT_ARTIFACTS } from './artifacts/index.ts';
-export type { ArtifactFile } from './raw-files.ts';
+export { artifactFormat, artifactFormats, DEFAULT_ARTIFACTS, planArtifacts } from './artifacts/index.ts';
+export type { ArtifactFile } from './artifact-file.ts';

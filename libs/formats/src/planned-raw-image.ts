@@ -1,25 +1,62 @@
+import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ImageDigests } from '@boxship/disk';
-import type { ByteRange, Variant } from '@boxship/model';
-import type { PlannedArtifact } from './artifact-format.ts';
-import { copiedRanges, mappedRanges, openRawImage, type RawImagePlan } from './raw-artifact.ts';
-import { digestWhileWritten, rawFileNames, rawImageName, writeRawFiles, type RawArtifactOptions } from './raw-files.ts';
+import { digestImage, type ImageDigests } from '@boxship/disk';
+import type { ArtifactOptions, ByteRange, Variant } from '@boxship/model';
+import type { ArtifactFile } from './artifact-file.ts';
+import type { PlannedArtifact, SinkOptions } from './artifact-format.ts';
+import type { BaseDevice } from './base-image-format.ts';
+import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from './disk-image-form.ts';
+import {
+  copiedRanges,
+  emptyRanges,
+  mappedRanges,
+  openRawImage,
+  type RawImagePlan,
+  type RawImageWriter,
+} from './raw-artifact.ts';
 
-/** What is the same for every disk image that is written. `edit` changes the rootfs when all vendor bytes are there. */
-export function plannedRawImage(
-  variant: Variant,
-  image: RawImagePlan,
-  options: readonly RawArtifactOptions[],
+/** A form of the image, and what was asked of it. */
+export interface WantedForm {
+  readonly form: DiskImageForm;
+  readonly options: ArtifactOptions;
+}
+
+/** A disk image that is to be written. */
+export interface DiskImageToWrite {
+  readonly variant: Variant;
+  readonly image: RawImagePlan;
+  /** The disk that it is made of, as it came. */
+  readonly vendor: Pick<BaseDevice, 'content' | 'table'>;
+}
+
+/**
+ * What is the same for every disk image that is written, in every form that is wanted. `edit` changes the rootfs when all
+ * vendor bytes are there. Errors: those of the forms.
+ */
+export async function plannedRawImage(
+  { variant, image, vendor }: DiskImageToWrite,
+  wanted: readonly WantedForm[],
   edit: (path: string) => Promise<void>,
-): Pick<PlannedArtifact, 'files' | 'bytesToWrite' | 'vendorBytes' | 'sources' | 'open'> {
+): Promise<Pick<PlannedArtifact, 'files' | 'bytesToWrite' | 'vendorBytes' | 'sources' | 'open'>> {
   const { filesystems, transplants = [] } = image;
+  const mapped = mappedRanges(image);
+  const outline: PlannedDiskImage = {
+    variant,
+    name: diskImageName(variant),
+    size: image.deviceSize,
+    mapped,
+    base: { content: vendor.content, partitions: vendor.table.partitions },
+  };
+  const files: string[] = [];
+  for (const { form, options } of wanted) files.push(...(await form.files(outline, options)));
   return {
-    files: [...new Set(options.flatMap((one) => rawFileNames(variant, one)))],
-    bytesToWrite: lengthOf(mappedRanges(image)),
+    files: [...new Set(files)],
+    bytesToWrite:
+      lengthOf(mapped) + wanted.reduce((sum, { form, options }) => sum + form.bytesBeside(outline, options), 0),
     vendorBytes: lengthOf(copiedRanges(image)) + transplants.reduce((sum, { content }) => sum + content.size, 0),
     sources: filesystems.flatMap(({ plan: filesystem }) => filesystem.sources()),
     async open(folder, { signal, onFailure = () => {} } = {}) {
-      const writer = await openRawImage(join(folder, rawImageName(variant)), image);
+      const writer = await openRawImage(join(folder, outline.name), image);
       const digests = digestWhileWritten(writer, image, signal);
       digests.catch(onFailure); // and told where it is waited for
       let found: ImageDigests | undefined;
@@ -30,7 +67,7 @@ export function plannedRawImage(
         async settle() {
           [found] = await Promise.all([digests, writer.finish()]);
         },
-        finish: (sink) => writeRawFiles(writer.path, found!, options, sink),
+        finish: (sink) => writeForms(folder, outline, found!, wanted, sink),
         async abandon() {
           await digests.catch(() => {}); // nobody may use a file that is closed
           await writer.abandon();
@@ -42,4 +79,51 @@ export function plannedRawImage(
 
 function lengthOf(ranges: readonly ByteRange[]): number {
   return ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+}
+
+/** Name of the plain image: `<product>-<version>-<machine>-<variant>.img`. */
+function diskImageName({ product, version, machine, name }: Variant): string {
+  return `${product}-${version}-${machine.name}-${name}.img`;
+}
+
+/**
+ * Digests an image while it is written, following behind. Call it before the first byte; it resolves when the last one is
+ * final and read.
+ */
+async function digestWhileWritten(
+  image: RawImageWriter,
+  plan: RawImagePlan,
+  signal: AbortSignal | undefined,
+): Promise<ImageDigests> {
+  return await digestImage(image.path, mappedRanges(plan), {
+    ...{ written: image.written, zeros: emptyRanges(plan) },
+    ...(signal ? { signal } : {}),
+  });
+}
+
+/** Every file of every form, each once; the plain image goes unless it is one of them. */
+async function writeForms(
+  folder: string,
+  outline: PlannedDiskImage,
+  digests: ImageDigests,
+  wanted: readonly WantedForm[],
+  sink: SinkOptions,
+): Promise<readonly ArtifactFile[]> {
+  const made = new Map<string, Promise<ArtifactFile>>();
+  const image: WrittenDiskImage = {
+    ...outline,
+    path: join(folder, outline.name),
+    digests,
+    async derive(name, make) {
+      const file = made.get(name) ?? make(join(folder, name)).then((facts) => ({ name, ...facts }));
+      made.set(name, file);
+      return await file;
+    },
+  };
+  const files = new Map<string, ArtifactFile>();
+  for (const { form, options } of wanted) {
+    for (const file of await form.write(image, options, sink)) files.set(file.name, file);
+  }
+  if (!files.has(outline.name)) await unlink(image.path);
+  return [...files.values()];
 }

@@ -2,13 +2,15 @@ import { readerSlice, UserError, type ArtifactOptions, type ByteRange, type Part
 import type { ArtifactExchange } from './artifact-exchange.ts';
 import type { BaseDevice, BaseImage } from './base-image-format.ts';
 import { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
-import { plannedRawImage } from './planned-raw-image.ts';
+import type { DiskImageForm } from './disk-image-form.ts';
+import { plannedRawImage, type WantedForm } from './planned-raw-image.ts';
 import { withoutRange, type RawImagePlan, type Transplant } from './raw-artifact.ts';
-import type { RawArtifactOptions } from './raw-files.ts';
 import { onDisk, planOnBase, plannedPartition } from './raw-plan.ts';
 
 /** Exchanges a half of a disk image of ours: in place of the store's bytes, or of all but those of store and data. */
-export function rawExchange(optionsOf: (options: ArtifactOptions) => RawArtifactOptions): ArtifactExchange {
+export function rawExchange(form: () => DiskImageForm): ArtifactExchange {
+  const formsOf = (wanted: readonly ArtifactOptions[]): readonly WantedForm[] =>
+    wanted.map((options) => ({ form: form(), options }));
   return {
     async findOwn(artifact) {
       const { device, store } = await ownOf(artifact);
@@ -29,14 +31,14 @@ export function rawExchange(optionsOf: (options: ArtifactOptions) => RawArtifact
       const numbers = {
         store: store.number,
         data: data.number,
-        rootfs: onDisk({ base: from, rootfs }).rootfs.partition.number,
+        rootfs: onDisk({ base: from, rootfs }, formsOf(wanted)).rootfs.partition.number,
       };
       const layout = {
         size: device.content.size,
         partitions: device.table.partitions.map((partition) => plannedPartition(partition, numbers)),
       };
       return {
-        ...plannedRawImage(variant, image, wanted.map(optionsOf), async () => {}),
+        ...(await plannedRawImage({ variant, image, vendor: device }, formsOf(wanted), async () => {})),
         table: { type: device.table.type, before: layout, after: layout },
         changes: [],
         warnings: [],
@@ -52,7 +54,7 @@ export function rawExchange(optionsOf: (options: ArtifactOptions) => RawArtifact
           transplants: [transplant(device, store, storePlace), transplant(device, data, dataPlace)],
         }),
       };
-      return await planOnBase(release, own, wanted.map(optionsOf));
+      return await planOnBase(release, own, formsOf(wanted));
     },
   };
 }

@@ -5,9 +5,8 @@ import { changesOf, type ArtifactRelease, type PlannedArtifact, type PlannedPart
 import type { BaseDevice } from './base-image-format.ts';
 import type { Rootfs } from './find-rootfs.ts';
 import { OWN_PARTITION_NAMES } from './own-partitions.ts';
-import { plannedRawImage } from './planned-raw-image.ts';
+import { plannedRawImage, type WantedForm } from './planned-raw-image.ts';
 import type { RawImagePlan } from './raw-artifact.ts';
-import type { RawArtifactOptions } from './raw-files.ts';
 
 /** Alignment of our partitions: the erase block of common eMMC and SD cards. */
 const PARTITION_ALIGNMENT = 4 * MiB;
@@ -19,14 +18,14 @@ export interface OwnContent {
   place(store: Partition, data: Partition): Pick<RawImagePlan, 'filesystems' | 'transplants'>;
 }
 
-/** The vendor's disk with our partitions behind its own. */
+/** The vendor's disk with our partitions behind its own, in every form that is wanted. */
 export async function planOnBase(
   release: Pick<ArtifactRelease, 'variant' | 'base' | 'rootfs' | 'identity' | 'socket'>,
   { storeBytes, dataBytes, place }: OwnContent,
-  options: readonly RawArtifactOptions[],
+  wanted: readonly WantedForm[],
 ): Promise<PlannedArtifact> {
   const { variant, identity } = release;
-  const { device, rootfs } = onDisk(release);
+  const { device, rootfs } = onDisk(release, wanted);
   const type = linuxFilesystemType(device.table);
   const appended = appendPartitions(
     device.table,
@@ -57,9 +56,9 @@ export async function planOnBase(
   const numbers = { store: storePartition.number, data: dataPartition.number, rootfs: rootfs.partition.number };
   const planned = (partition: Partition) => plannedPartition(partition, numbers);
   return {
-    ...plannedRawImage(variant, image, options, async (path) => {
+    ...(await plannedRawImage({ variant, image, vendor: device }, wanted, async (path) => {
       if (edited) await editExt4(path, rootfs.partition.start, socket.entries, { epoch });
-    }),
+    })),
     table: {
       type: device.table.type,
       before: { size: device.content.size, partitions: device.table.partitions.map(planned) },
@@ -80,15 +79,31 @@ export function plannedPartition(
 }
 
 /** The disk whose bytes the vendor gives. Errors: BASE_IS_NO_DISK. */
-export function onDisk({ base, rootfs }: Pick<ArtifactRelease, 'base' | 'rootfs'>): {
-  readonly device: BaseDevice;
-  readonly rootfs: Rootfs;
-} {
+export function onDisk(
+  { base, rootfs }: Pick<ArtifactRelease, 'base' | 'rootfs'>,
+  [wanted]: readonly WantedForm[],
+): { readonly device: BaseDevice; readonly rootfs: Rootfs } {
   const [device] = base.devices;
   if (device && rootfs.onDisk) return { device, rootfs: rootfs.onDisk };
   throw new UserError(
     'BASE_IS_NO_DISK',
-    'the base image holds parts for an installer, not the image of a disk: the artifact "raw" cannot be made of it',
+    `the base image holds parts for an installer, not the image of a disk: the artifact "${wanted!.form.name}" cannot be made of it`,
     'Give the vendor\'s image of the whole disk (.wic, .img), or ask for "artifacts: [tezi]".',
   );
+}
+
+/** A first artifact: store and data as they were planned. */
+export async function planDiskImage(release: ArtifactRelease, wanted: readonly WantedForm[]): Promise<PlannedArtifact> {
+  const { store, data } = release;
+  const own: OwnContent = {
+    storeBytes: store.sizeBytes,
+    dataBytes: data.sizeBytes,
+    place: (storePartition, dataPartition) => ({
+      filesystems: [
+        { start: storePartition.start, plan: store },
+        { start: dataPartition.start, plan: data },
+      ],
+    }),
+  };
+  return await planOnBase(release, own, wanted);
 }

@@ -29,10 +29,11 @@ describe('artifacts', () => {
   });
 
   it('are names, or names with options; defaults are filled in', () => {
-    expect(artifactsOf('[raw, raw: { compression: zst, bmap: false }, tezi: { name: Acme, autoinstall: true }]')).toEqual([
+    expect(artifactsOf('[raw, raw: { compression: zst, bmap: false }, tezi: { name: Acme, autoinstall: true }, android-sparse: { splitSize: 256MiB }]')).toEqual([
       { format: 'raw', compression: 'none', bmap: true },
       { format: 'raw', compression: 'zst', bmap: false },
       { format: 'tezi', name: 'Acme', autoinstall: true },
+      { format: 'android-sparse', splitSize: 268435456 },
     ]);
   });
 
@@ -41,6 +42,8 @@ describe('artifacts', () => {
     expect(fault('[constructor]')).toMatch(/no artifact format "constructor"/);
     expect(fault('[tezi, tezi: { name: x }]')).toMatch(/:7:19: the artifact tezi is listed twice/);
     expect(fault('[raw: { compression: xz }, raw: { compression: xz, bmap: false }]')).toMatch(/raw with compression xz is listed twice/);
+    expect(fault('[raw, android-sparse: { splitSize: 64 MB s }]')).toMatch(/:7:18: "64 MB s" is not a size/);
+    expect(fault('[android-sparse, android-sparse: { splitSize: 1GiB }]')).toMatch(/the artifact android-sparse is listed twice/);
     expect(fault('[tezi: { autoinstal: true }]')).toMatch(/autoinstal/);
     expect(fault('[tezi: { autoinstall: 1 }]')).toMatch(/autoinstall/);
   });

@@ -1,5 +1,5 @@
 import { artifactFormats, DEFAULT_ARTIFACTS, type ArtifactFormat } from '@boxship/formats';
-import type { ArtifactOptions, Problem } from '@boxship/model';
+import { UserError, type ArtifactOptions, type Location, type Problem } from '@boxship/model';
 import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
 import type { ProductYaml } from './product-yaml.ts';
@@ -22,7 +22,8 @@ export function artifactsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[
       });
       return [];
     }
-    const options = format.readOptions(written);
+    const options = readOptions(format, written, where, problems);
+    if (!options) return [];
     const words = format.describe(options);
     if (seen.has(words)) {
       problems.push({
@@ -35,4 +36,19 @@ export function artifactsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[
     seen.add(words);
     return [options];
   });
+}
+
+function readOptions(
+  format: ArtifactFormat,
+  written: Readonly<Record<string, unknown>>,
+  where: Location,
+  problems: Problem[],
+): ArtifactOptions | undefined {
+  try {
+    return format.readOptions(written);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    problems.push(...error.problems.map((problem) => ({ ...problem, where })));
+    return undefined;
+  }
 }

@@ -1,10 +1,13 @@
 import { pick } from '@boxship/model';
-import type { ArtifactFormat } from '../artifact-format.ts';
+import type { ArtifactFormat, ArtifactRelease, PlannedArtifact } from '../artifact-format.ts';
+import type { WantedForm } from '../planned-raw-image.ts';
+import { planDiskImage } from '../raw-plan.ts';
+import { androidSparse } from './android-sparse.ts';
 import { raw } from './raw.ts';
 import { tezi } from './tezi.ts';
 
 /** Every format that an artifact can have. A module of this folder, and a line here. */
-export const artifactFormats = { raw, tezi } satisfies Record<string, ArtifactFormat>;
+export const artifactFormats = { 'android-sparse': androidSparse, raw, tezi } satisfies Record<string, ArtifactFormat>;
 
 /** What is made when nothing is asked for. */
 export const DEFAULT_ARTIFACTS: readonly string[] = [raw.name];
@@ -12,4 +15,26 @@ export const DEFAULT_ARTIFACTS: readonly string[] = [raw.name];
 /** The format with that name. Error: UNKNOWN_FORMAT, naming those that are known. */
 export function artifactFormat(name: string): ArtifactFormat {
   return pick<ArtifactFormat>('format', artifactFormats, name);
+}
+
+/**
+ * Plans everything that the variant asks for: one for each format, but one for all forms of the image of a disk, which is
+ * written once. Nothing is written. Errors: those of the formats.
+ */
+export async function planArtifacts(release: ArtifactRelease): Promise<readonly PlannedArtifact[]> {
+  const { artifacts } = release.variant;
+  const forms: WantedForm[] = [];
+  const plans: (() => Promise<PlannedArtifact>)[] = [];
+  for (const name of new Set(artifacts.map(({ format }) => format))) {
+    const format = artifactFormat(name);
+    const wanted = artifacts.filter((one) => one.format === name);
+    if ('plan' in format) plans.push(() => format.plan(release, wanted));
+    else {
+      if (forms.length === 0) plans.push(() => planDiskImage(release, forms));
+      forms.push(...wanted.map((options) => ({ form: format, options })));
+    }
+  }
+  const planned: PlannedArtifact[] = [];
+  for (const plan of plans) planned.push(await plan());
+  return planned;
 }

@@ -10,7 +10,7 @@ import type { AddedFiles, ArtifactRelease, PlannedArtifact } from '../artifact-f
 import { raw as rawBase } from '../base-images/raw.ts';
 import { tezi as teziBase } from '../base-images/tezi.ts';
 import { makeSampleTezi, sampleImageJson, sampleNandJson } from '../tezi/sample-tezi.ts';
-import { raw } from './raw.ts';
+import { artifactFormat, planArtifacts } from './index.ts';
 import { tezi } from './tezi.ts';
 
 const UUID = '11111111-2222-4333-8444-555555555555';
@@ -64,8 +64,10 @@ const sampleWith = async (change: (json: any) => void, json: any = sampleImageJs
   change(json);
   return await makeSampleTezi(await mkdtemp(join(folder, 'sample-')), json);
 };
-const fault = async (path: string, format = tezi): Promise<UserError> =>
-  await withRelease(path, (release) => format.plan(release, [format.readOptions({})])).then(
+const fault = async (path: string, format = 'tezi'): Promise<UserError> =>
+  await withRelease(path, ({ variant, ...release }) =>
+    planArtifacts({ ...release, variant: { ...variant, artifacts: [artifactFormat(format).readOptions({})] } }),
+  ).then(
     () => expect.fail('no error'),
     (error: unknown) => error as UserError,
   );
@@ -175,6 +177,6 @@ describe('an artifact for Toradex Easy Installer', () => {
     await writeFile(disk, sector);
     await truncate(disk, 8 << 20);
     expect((await fault(disk)).code).toBe('BASE_IS_NO_TEZI');
-    expect((await fault(await sampleWith(() => {}), raw)).code).toBe('BASE_IS_NO_DISK');
+    expect((await fault(await sampleWith(() => {}), 'raw')).code).toBe('BASE_IS_NO_DISK');
   });
 });

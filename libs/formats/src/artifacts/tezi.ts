@@ -1,11 +1,11 @@
-import type { ArtifactFormat } from '../artifact-format.ts';
+import type { PlannedFormat } from '../artifact-format.ts';
 import type { TeziFields } from '../tezi/compose-image-json.ts';
 import { teziExchange } from '../tezi/tezi-exchange.ts';
 import { bytesPart, planOnTezi, tarOf, unpackedSize } from '../tezi/tezi-plan.ts';
 import { OWN_FILES } from '../tezi/compose-image-json.ts';
 
 /** An archive for Toradex Easy Installer: the vendor's files as they are, our partitions beside them. */
-export const tezi: ArtifactFormat = {
+export const tezi: PlannedFormat = {
   name: 'tezi',
   readOptions: ({ name, description, autoinstall }) => ({
     format: 'tezi',

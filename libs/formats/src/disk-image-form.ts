@@ -1,0 +1,38 @@
+import type { ImageDigests } from '@boxship/disk';
+import type { ArtifactOptions, ByteRange, Partition, RandomReader, Variant } from '@boxship/model';
+import type { ArtifactFile } from './artifact-file.ts';
+import type { FormatWords, SinkOptions } from './artifact-format.ts';
+
+/** The image of a whole disk, as far as it is known before it is written. */
+export interface PlannedDiskImage {
+  readonly variant: Variant;
+  /** Name of the plain image, `<product>-<version>-<machine>-<variant>.img`: what is made of it is named after it. */
+  readonly name: string;
+  /** Bytes of the device. */
+  readonly size: number;
+  /** What a flasher must write, ascending; the rest may keep what the device had before. */
+  readonly mapped: readonly ByteRange[];
+  /** The vendor's disk as it came. */
+  readonly base: { readonly content: RandomReader; readonly partitions: readonly Partition[] };
+}
+
+/** The plain image, whole. */
+export interface WrittenDiskImage extends PlannedDiskImage {
+  readonly path: string;
+  readonly digests: ImageDigests;
+  /** A file beside the image, made by the first who asks for its name; `make` writes it at the path. */
+  derive(name: string, make: (path: string) => Promise<Omit<ArtifactFile, 'name'>>): Promise<ArtifactFile>;
+}
+
+/**
+ * A form that the image of a disk can have: compressed, sparse, with scripts beside it. All forms are made of one plain image,
+ * which is written once and is gone afterwards when no form is the image itself.
+ */
+export interface DiskImageForm extends FormatWords {
+  /** Names of its files, without signatures. Errors: what this image cannot be given as. */
+  files(image: PlannedDiskImage, options: ArtifactOptions): Promise<readonly string[]>;
+  /** Bytes that it writes beside the plain image, at most; 0 where nobody can tell. */
+  bytesBeside(image: PlannedDiskImage, options: ArtifactOptions): number;
+  /** Makes its files out of the plain image. */
+  write(image: WrittenDiskImage, options: ArtifactOptions, sink: SinkOptions): Promise<readonly ArtifactFile[]>;
+}
