@@ -35,7 +35,9 @@ describe.each(files)('%s', (path) => {
   it('has one rootfs, and no two partitions of one name', () => {
     const partitions = recipe.disk?.partitions ?? [];
     if (!recipe.disk) return;
-    expect(partitions.filter(({ source }) => source === 'rootfs').map(({ mount }) => mount)).toEqual(['/']);
+    expect(partitions.filter(({ mount }) => mount === '/').map(({ source }) => source)).toEqual(['rootfs']);
+    const ofRootfs = partitions.filter(({ source, mount }) => source === 'rootfs' && mount !== '/');
+    expect(ofRootfs.filter(({ folder }) => folder === undefined)).toEqual([]);
     expect(new Set(partitions.map(({ name }) => name)).size).toBe(partitions.length);
   });
 

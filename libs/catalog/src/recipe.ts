@@ -58,12 +58,21 @@ export interface RecipeDisk {
 export interface RecipePartition {
   readonly name: string;
   readonly mount?: string;
-  /** wic's source plugin. */
-  readonly source: string;
+  /** wic's source plugin; none for swap space. */
+  readonly source?: string;
   readonly sourceParameters?: string;
+  /** Of source rootfs: the folder of it that this partition holds. */
+  readonly folder?: string;
+  /** Of source rootfs: what this partition leaves out. */
+  readonly exclude?: readonly string[];
   readonly filesystem?: string;
   readonly active?: boolean;
   readonly useUuid?: boolean;
+  readonly useLabel?: boolean;
+  /** False for bytes that are no file system. Default: true. */
+  readonly label?: boolean;
+  /** In a GPT, lower case. */
+  readonly uuid?: string;
   /** False for bytes that the table does not name. Default: true. */
   readonly inTable?: boolean;
   readonly type?: string;

@@ -20,7 +20,7 @@ const LAYERS: readonly (readonly [folder: string, changes: Readonly<Record<strin
     'all-machines-scarthgap',
     {
       machines:
-        '{ qemux86-64: {}, qemuarm64: {}, raspberrypi4-64: {}, verdin-imx8mp: {}, imx8mp-lpddr4-evk: {}, am62xx-evm: {} }',
+        '{ qemux86-64: {}, qemuarm64: {}, raspberrypi4-64: {}, verdin-imx8mp: {}, imx8mp-lpddr4-evk: {}, am62xx-evm: {}, apalis-imx6: {}, genericx86-64: {} }',
     },
   ],
   [

@@ -13,7 +13,7 @@ export function wksLines(plan: LayerPlan, machine: PlannedMachine, bundle?: stri
   const { disk, table } = machine;
   const { section, release } = plan;
   const lines = disk.partitions.flatMap((partition) => {
-    if (partition.source !== 'rootfs') return [partitionLine(partition, machine, release)];
+    if (partition.source !== 'rootfs' || partition.mount !== '/') return [partitionLine(partition, machine, release)];
     const size = section.rootSize === undefined ? {} : { fixedSize: section.rootSize };
     if (!section.ab) return [partitionLine(partition, machine, release, size)];
     // the second slot holds the same system, so that a device can fall back before its first update
@@ -54,14 +54,20 @@ function partitionLine(
   return [
     'part',
     ...(partition.mount === undefined ? [] : [partition.mount]),
-    `--source ${partition.source.replaceAll('-', release.wicPluginSeparator)}`,
+    ...(partition.source === undefined
+      ? []
+      : [`--source ${partition.source.replaceAll('-', release.wicPluginSeparator)}`]),
     ...(partition.sourceParameters === undefined ? [] : [`--sourceparams="${partition.sourceParameters}"`]),
+    ...(partition.folder === undefined ? [] : [`--change-directory=${partition.folder}`]),
+    ...(partition.exclude ?? []).map((path) => `--exclude-path=${path}`),
     `--ondisk ${disk.device}`,
     ...(partition.filesystem === undefined ? [] : [`--fstype=${partition.filesystem}`]),
-    ...(inTable ? [`--label ${partition.name}`] : ['--no-table']),
+    ...(inTable ? ((partition.label ?? true) ? [`--label ${partition.name}`] : []) : ['--no-table']),
     ...(inTable && table === 'gpt' ? [`--part-name ${partition.name}`] : []),
     ...(partition.active ? ['--active'] : []),
     ...(partition.useUuid ? ['--use-uuid'] : []),
+    ...(partition.useLabel ? ['--use-label'] : []),
+    ...(partition.uuid === undefined ? [] : [`--uuid ${partition.uuid}`]),
     ...(partition.type === undefined ? [] : [`--part-type ${partition.type}`]),
     `--align ${alignment / KiB}`,
     ...sizeOf(partition, fixedSize),
@@ -69,7 +75,12 @@ function partitionLine(
 }
 
 function sizeOf({ size, fixedSize }: RecipePartition, chosen: number | undefined): readonly string[] {
-  if (chosen !== undefined) return [`--fixed-size ${Math.ceil(chosen / MiB)}M`];
-  if (fixedSize !== undefined) return [`--fixed-size ${Math.ceil(parseByteSize(fixedSize) / MiB)}M`];
-  return size === undefined ? [] : [`--size ${Math.ceil(parseByteSize(size) / MiB)}M`];
+  if (chosen !== undefined) return [`--fixed-size ${wicSize(chosen)}`];
+  if (fixedSize !== undefined) return [`--fixed-size ${wicSize(parseByteSize(fixedSize))}`];
+  return size === undefined ? [] : [`--size ${wicSize(parseByteSize(size))}`];
+}
+
+/** Whole MiB where that is exact, else KiB: boot code has partitions of 256 KiB. */
+function wicSize(bytes: number): string {
+  return bytes % MiB === 0 ? `${bytes / MiB}M` : `${Math.ceil(bytes / KiB)}K`;
 }

@@ -14,9 +14,10 @@ export function formatMachines(machines: Readonly<Record<string, Recipe>>): stri
     recipe.platform ?? '?',
     recipe.hardware?.ram.join(', ') ?? '?',
     supportedReleases(recipe).join(', ') || '-',
+    recipe.flash?.join(', ') ?? '?',
     recipe.description,
   ]);
-  return `${formatTable(['machine', 'platform', 'RAM', 'Yocto releases', ''], rows)}\n`;
+  return `${formatTable(['machine', 'platform', 'RAM', 'Yocto releases', 'flash with', ''], rows)}\n`;
 }
 
 /** Everything that a recipe says. */
@@ -55,7 +56,7 @@ function diskText({ disk, tezi }: Recipe): string {
   const rows = disk.partitions.map((partition: RecipePartition) => [
     partition.name,
     partition.mount ?? '',
-    partition.source,
+    partition.source ?? '',
     partition.filesystem ?? '',
     partition.fixedSize ?? (partition.size === undefined ? '' : `at least ${partition.size}`),
     partition.inTable === false ? 'not in the table' : partition.active ? 'active' : '',

@@ -34,7 +34,10 @@ describe('boxship machines', () => {
   it('says which there are when there is no such machine', async () => {
     const { code, stderr } = await program.run(['machines', 'verdin']);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/there is no recipe "verdin"[^]*Known: .*verdin-imx8mp/);
+    expect(stderr).toMatch(
+      /there is no recipe "verdin"[^]*Did you mean verdin-am62 or verdin-imx8mp\? Known: .*verdin-imx8mp/,
+    );
+    expect((await program.run(['machines', 'KV260'])).stderr).toContain('Did you mean k26-smk-kv-sdt?');
   });
 
   it('shows a machine of which little is known', () => {

@@ -27,14 +27,20 @@ export function addMachines(program: Command): void {
     }
     const recipe = findRecipe(name);
     if (!recipe) {
+      const alike = recipeNames().filter((machine) => speaksOf(machine, name));
       throw new UserError(
         'UNKNOWN_MACHINE',
         `there is no recipe "${name}" in the catalogue`,
-        `Known: ${recipeNames().join(', ')}. A product file may define others in place.`,
+        `${alike.length > 0 ? `Did you mean ${alike.join(' or ')}? ` : ''}Known: ${recipeNames().join(', ')}. A product file may define others in place.`,
       );
     }
     result({ machines: Object.fromEntries([withReleases([name, recipe])]) }, formatMachine(name, recipe));
   });
+}
+
+/** Whether somebody who calls it `word` could mean this machine: KV260 has the name of its MACHINE, not its own. */
+function speaksOf(machine: string, word: string): boolean {
+  return `${machine} ${findRecipe(machine)!.description}`.toLowerCase().includes(word.toLowerCase());
 }
 
 /** The recipe, and in which Yocto releases it can be built. */

@@ -24,7 +24,7 @@ SRC_URI = "\
 
 S = "${WORKDIR}"
 
-COMPATIBLE_MACHINE = "^(qemux86-64|qemuarm64|raspberrypi4-64|verdin-imx8mp|imx8mp-lpddr4-evk|am62xx-evm)$"
+COMPATIBLE_MACHINE = "^(qemux86-64|qemuarm64|raspberrypi4-64|verdin-imx8mp|imx8mp-lpddr4-evk|am62xx-evm|apalis-imx6|genericx86-64)$"
 
 PACKAGE_ARCH = "${MACHINE_ARCH}"
 

@@ -6,7 +6,7 @@ SECTION = "images"
 LICENSE = "MIT"
 CVE_PRODUCT = "acme-gateway"
 
-COMPATIBLE_MACHINE = "^(qemux86-64|qemuarm64|raspberrypi4-64|verdin-imx8mp|imx8mp-lpddr4-evk|am62xx-evm)$"
+COMPATIBLE_MACHINE = "^(qemux86-64|qemuarm64|raspberrypi4-64|verdin-imx8mp|imx8mp-lpddr4-evk|am62xx-evm|apalis-imx6|genericx86-64)$"
 
 IMAGE_INSTALL = "\
     packagegroup-core-boot \
