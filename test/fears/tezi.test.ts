@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { composeProduct, openProduct, storeProduct } from '@boxship/compose';
+import { composeProduct, openProduct, rebase, storeProduct, updateApps, verifyRelease } from '@boxship/compose';
 import { runProgram, silent } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
 import { ROOTFS_START } from '../fixtures/tiny-base/build.mjs';
@@ -130,5 +130,46 @@ describe('a base image for Toradex Easy Installer', () => {
     await expect(run).rejects.toThrow(/stopped/);
     expect(await product.outputs()).toEqual({});
     expect(await readFile(product.path('tezi/prepare.sh'), 'utf8')).toBe('script\n');
+  });
+
+  it('has one half exchanged: new apps, or a new base, and the other half as it was', async () => {
+    await using product = await teziProduct();
+    await product.lock();
+    const [old] = await product.compose();
+    await product.edit('boxship.yaml', (text) => text.replace('version: 1.0.0', 'version: 2.0.0'));
+    await product.edit('app/compose.yaml', (text) => `${text}    environment: { MORE: "1" }\n`);
+    await product.lock();
+    const open = await openProduct(product.file, { cache: product.cache, progress: silent, version: '0.0.0-test' });
+    const unpack = async (folder: string, name: string) => {
+      await mkdir(product.path(name));
+      const [archive] = (await readdir(folder)).filter((one) => one.endsWith('.tar'));
+      await runProgram('tar', ['-C', product.path(name), '--strip-components=1', '-xf', join(folder, archive!)]);
+      return product.path(name);
+    };
+    const was = await unpack(old!.folder, 'was');
+    const differing = async (a: string, b: string) => {
+      const { stdout } = await runProgram('diff', ['-rq', a, b], { accept: [0, 1] });
+      return [...stdout.toString().matchAll(/^Files \S+\/(\S+) and|^Only in \S+: (\S+)$/gm)].map(
+        ([, one, other]) => one ?? other,
+      );
+    };
+    const updated = await updateApps(open, old!.folder, { out: product.out });
+    await verifyRelease(updated.folder, product.keys.publicKeyPem);
+    const apps = await unpack(updated.folder, 'apps');
+    expect(await differing(was, apps)).toEqual(['boxship-store.img', 'image.json']);
+    await runProgram('e2fsck', ['-fn', join(apps, 'boxship-store.img')]);
+    const json = (folder: string) =>
+      readFile(join(folder, 'image.json'), 'utf8').then((text) => JSON.parse(text) as object);
+    expect(await json(apps)).toEqual({ ...(await json(was)), version: '2.0.0' });
+
+    await product.write('tezi/vendor-notes.txt', 'fixed');
+    const rebased = await rebase(open, updated.folder, { base: product.path('tezi'), out: product.path('rebased') });
+    await verifyRelease(rebased.folder, product.keys.publicKeyPem);
+    const base = await unpack(rebased.folder, 'base');
+    expect(await differing(apps, base)).toEqual(['vendor-notes.txt']);
+    const otherKind = await refusal(
+      rebase(open, updated.folder, { base: product.path('vendor.img'), out: product.path('no') }),
+    );
+    expect(otherKind.code).toBe('OTHER_FORMAT');
   });
 });

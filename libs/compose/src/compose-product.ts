@@ -131,7 +131,7 @@ async function composeGroup(
   later: LaterGroups | undefined,
   composed: Map<Variant, ComposedVariant>,
 ): Promise<void> {
-  const works: VariantWork[] = [];
+  const works: (VariantWork & { readonly prepared: PreparedVariant })[] = [];
   try {
     for (const { variant, folder } of group) {
       const prepared = await prepareVariant(open, variant, locked);
@@ -173,12 +173,13 @@ async function writeVariants(
   }
 }
 
-/** Signs what is in the staging folder and says what it is. */
-async function finishRelease(
+/** Signs what is in the staging folder and says what it is; `told` goes before what the plan says. */
+export async function finishRelease(
   open: OpenProduct,
   { prepared, staging }: VariantWork,
   sinks: readonly ArtifactSink[],
   signal: AbortSignal | undefined,
+  told: Partial<Pick<Release, 'rootfsChanges' | 'madeFrom'>> = {},
 ): Promise<Release> {
   const { variant, plan } = prepared;
   const files: ReleaseFile[] = [];
@@ -198,18 +199,19 @@ async function finishRelease(
       role,
     })),
     rootfsChanges: plan.rootfs.changes.map(({ path }) => path),
+    ...told,
     variant,
   };
   await writeRelease(staging, release, await open.signer());
   return release;
 }
 
-function bytesToWrite({ artifacts }: PreparedVariant): number {
+function bytesToWrite({ artifacts }: Pick<PreparedVariant, 'artifacts'>): number {
   return artifacts.reduce((sum, artifact) => sum + artifact.bytesToWrite, 0);
 }
 
 /** Nothing is written that cannot fit: the images' bytes against what the file system has left. Errors: DISK_FULL. */
-async function refuseFullDisk(out: string, needed: number): Promise<void> {
+export async function refuseFullDisk(out: string, needed: number): Promise<void> {
   await makeFolder(out);
   const { bavail, bsize } = await statfs(out);
   const free = bavail * bsize;

@@ -6,24 +6,31 @@ import {
   type SocketFiles,
   type SocketOptions,
 } from '@boxship/device-socket';
-import { UserError, type DeviceFacts } from '@boxship/model';
+import { engines } from '@boxship/engines';
+import { pick, UserError, type DeviceFacts, type PartitionTableType, type Variant } from '@boxship/model';
+import type { OpenProduct } from './open-product.ts';
+import type { StorePartitions } from './store-partitions.ts';
 import { SOCKET_VERSION } from './store-manifest.ts';
 
 /**
  * What the rootfs needs so that a store of ours plugs in: nothing when it has a device socket, which then must be the one
- * that this variant would get. Errors: SOCKET_TOO_OLD, SOCKET_MISMATCH, naming what the socket has and what is needed; those
+ * that this variant would get, or one for stores of the version `needed`. Errors: SOCKET_TOO_OLD, SOCKET_MISMATCH, naming what the socket has and what is needed; those
  * of `checkSocketNeeds` and `socketFiles`.
  */
-export function fitSocket(facts: DeviceFacts, options: SocketOptions): Pick<SocketFiles, 'entries' | 'listing'> {
+export function fitSocket(
+  facts: DeviceFacts,
+  options: SocketOptions,
+  needed = SOCKET_VERSION,
+): Pick<SocketFiles, 'entries' | 'listing'> {
   const { socket } = facts;
   if (!socket) {
     checkSocketNeeds(facts);
     return socketFiles(options);
   }
-  if (socket.version < SOCKET_VERSION) {
+  if (socket.version < needed) {
     throw new UserError(
       'SOCKET_TOO_OLD',
-      `the base image has a device socket of version ${socket.version}; this store needs version ${SOCKET_VERSION}`,
+      `the base image has a device socket of version ${socket.version}; this store needs version ${needed}`,
       'Build the base image with a newer meta-boxship, or use one without a socket.',
     );
   }
@@ -42,6 +49,28 @@ export function fitSocket(facts: DeviceFacts, options: SocketOptions): Pick<Sock
       hint: 'Use a base image that was built for this product, machine and signing key, or one without a device socket.',
     })),
   );
+}
+
+/** The socket that a variant's store plugs into on a device of which `facts` are known. */
+export function socketOptionsOf(
+  { publicKeyPem }: Pick<OpenProduct, 'publicKeyPem'>,
+  variant: Variant,
+  facts: DeviceFacts,
+  identity: StorePartitions['identity'],
+  tableType: PartitionTableType,
+): SocketOptions {
+  return {
+    engines: [pick('engine', engines, variant.engine.name).socket],
+    unitDirectory: facts.unitDirectory,
+    product: variant.product,
+    machine: variant.machine.name,
+    storeUuid: identity('store'),
+    dataUuid: identity('data'),
+    tableType,
+    publicKeyPem,
+    development: variant.signing.development,
+    epoch: variant.epoch,
+  };
 }
 
 /** What the socket has and what the engines need, equal when it has all of that: it may serve other engines too. */

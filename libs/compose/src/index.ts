@@ -1,6 +1,7 @@
 export { composeProduct, planProduct, type ComposedVariant, type ComposeOptions } from './compose-product.ts';
 export { openProduct, type OpenProduct, type OpenProductOptions, type Selection } from './open-product.ts';
 export { RELEASE_FILE, type Release, type ReleaseFile, type ReleasePartition } from './release.ts';
+export { rebase, type RebaseOptions } from './rebase.ts';
 export { SOCKET_VERSION } from './store-manifest.ts';
 export {
   storeProduct,
@@ -9,5 +10,7 @@ export {
   type StoreOptions,
   type WrittenBundle,
 } from './store-product.ts';
-export type { AppBudget, Budget, LayerBudget, VariantPlan } from './variant-plan.ts';
+export type { AppBudget, Budget, LayerBudget, ReleasePlan, VariantPlan } from './variant-plan.ts';
 export { verifyRelease, type VerifiedRelease, type VerifyOptions } from './verify-release.ts';
+export { updateApps, type UpdateOptions } from './update-apps.ts';
+export type { ExchangedRelease, ExchangeOptions, ExchangePlan } from './write-exchange.ts';

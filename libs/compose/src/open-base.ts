@@ -46,19 +46,24 @@ export async function openBase(open: OpenProduct, machine: Machine, variant: Var
       architecture: machine.platform.split('/')[1]!,
       ...(machine.rootfs ? { selector: machine.rootfs } : {}),
     });
-    const partitions = image.devices.flatMap(({ table, content }) =>
-      table.partitions
-        .filter(({ number }) => number !== rootfs.partition)
-        .map(({ number, start, size }) => ({
-          name: `partition ${number}`,
-          content: readerSlice(content, start, size),
-        })),
-    );
-    const kernelCommandLines = await readKernelCommandLines(rootfs.files, partitions);
-    const known = kernelCommandLines.length > 0 ? { kernelCommandLines } : {};
-    return { image, rootfs, facts: { ...(await readDeviceFacts(rootfs.files)), ...known } };
+    return { image, rootfs, facts: await readBaseFacts(image, rootfs) };
   } catch (error) {
     await image.close();
     throw error;
   }
+}
+
+/** What a rootfs, and the boot partitions beside it, say of the device. */
+export async function readBaseFacts(image: BaseImage, rootfs: BaseRootfs): Promise<DeviceFacts> {
+  const partitions = image.devices.flatMap(({ table, content }) =>
+    table.partitions
+      .filter(({ number }) => number !== rootfs.partition)
+      .map(({ number, start, size }) => ({
+        name: `partition ${number}`,
+        content: readerSlice(content, start, size),
+      })),
+  );
+  const kernelCommandLines = await readKernelCommandLines(rootfs.files, partitions);
+  const known = kernelCommandLines.length > 0 ? { kernelCommandLines } : {};
+  return { ...(await readDeviceFacts(rootfs.files)), ...known };
 }

@@ -4,20 +4,25 @@ import { planArtifacts, type ArtifactRelease, type PlannedArtifact } from '@boxs
 import { formatProblem, pick, type ContainerImage, type Variant } from '@boxship/model';
 import { releaseFolder } from '@boxship/catalog';
 import { budgetOf } from './budget.ts';
-import { fitSocket } from './fit-socket.ts';
+import { fitSocket, socketOptionsOf } from './fit-socket.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
 import { refuseStoreInBase } from './refuse-store.ts';
 import { planStorePartitions } from './store-partitions.ts';
-import type { VariantPlan } from './variant-plan.ts';
+import type { ReleasePlan, VariantPlan } from './variant-plan.ts';
 
-/** A variant planned to the byte, with what it takes to write it. */
-export interface PreparedVariant extends AsyncDisposable {
+/** A release planned to the byte, with what it takes to write it. */
+export interface PreparedRelease {
   readonly variant: Variant;
-  readonly plan: VariantPlan;
+  readonly plan: ReleasePlan;
   /** One for each format that is asked for; all forms of one disk image are one. */
   readonly artifacts: readonly PlannedArtifact[];
+}
+
+/** The same of a variant that is composed. */
+export interface PreparedVariant extends PreparedRelease, AsyncDisposable {
+  readonly plan: VariantPlan;
 }
 
 /** Reads the base and every inventory, lays out the disk, and checks that all of it fits. Writes nothing. */
@@ -55,19 +60,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     data,
     dataTree,
     identity,
-    socket: (tableType) =>
-      fitSocket(facts, {
-        engines: [engine.socket],
-        unitDirectory: facts.unitDirectory,
-        product: variant.product,
-        machine: variant.machine.name,
-        storeUuid: identity('store'),
-        dataUuid: identity('data'),
-        tableType,
-        publicKeyPem: open.publicKeyPem,
-        development: variant.signing.development,
-        epoch: variant.epoch,
-      }),
+    socket: (tableType) => fitSocket(facts, socketOptionsOf(open, variant, facts, identity, tableType)),
   };
   const artifacts = await planArtifacts(release);
   const [first] = artifacts as readonly [PlannedArtifact];

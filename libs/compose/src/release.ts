@@ -19,6 +19,16 @@ export interface ReleasePartition {
   readonly role: 'vendor' | 'rootfs' | 'store' | 'data';
 }
 
+/** The release that this one was made of, where a half of it was exchanged. */
+export interface ReleaseOrigin {
+  /** What stayed, byte for byte. */
+  readonly kept: 'base' | 'apps';
+  /** Its version. */
+  readonly version: string;
+  /** Digest of its file. */
+  readonly file: Digest;
+}
+
 /** release.json: what was made, from what. Signed; it stands outside of the image and names its files. */
 export interface Release {
   readonly kind: 'boxship-release';
@@ -29,6 +39,8 @@ export interface Release {
   readonly partitions: readonly ReleasePartition[];
   /** Files that were added to or changed in the vendor's rootfs. */
   readonly rootfsChanges: readonly string[];
+  /** Absent of what was composed from a vendor's image. */
+  readonly madeFrom?: ReleaseOrigin;
   readonly variant: Variant;
 }
 

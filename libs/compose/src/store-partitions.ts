@@ -35,12 +35,16 @@ export type PartitionIdentity =
   | 'store' | 'store-hash-seed' | 'store-partition'
   | 'data' | 'data-hash-seed' | 'data-partition'; // prettier-ignore
 
-/** Lays out both file systems of a variant for a device of which `facts` are known. Errors: STORE_FULL and those of the engine. */
+/**
+ * Lays out both file systems of a variant for a device of which `facts` are known; `storeBytes`: the store gets exactly that
+ * size, whatever the variant says. Errors: STORE_FULL and those of the engine.
+ */
 export async function planStorePartitions(
   open: OpenProduct,
   variant: Variant,
   locked: LockedImages,
   facts: DeviceFacts,
+  { storeBytes }: { readonly storeBytes?: number } = {},
 ): Promise<StorePartitions> {
   const engine = pick('engine', engines, variant.engine.name);
   const images: ContainerImage[] = [];
@@ -50,14 +54,19 @@ export async function planStorePartitions(
     return { app: grantDevices(app, variant), console: product.console };
   });
   const sign = async (digest: Uint8Array) => await (await open.signer()).sign(digest);
-  const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${variant.product}/${variant.machine.name}/${role}`);
+  const identity = identityOf(variant);
 
   const preload = engine.preload(images, { epoch: variant.epoch });
   const tree = await storeTree(variant, engine, preload, images, apps, facts, sign);
-  const store = planStore(variant, images, preload, tree, identity);
+  const store = planStore(variant, images, preload, tree, identity, storeBytes);
   const dataTree = dataFolders(variant, engine.socket);
   const data = planData(variant, dataTree, identity);
   return { images, identity, store, data, dataTree };
+}
+
+/** UUIDs of what is ours on the devices of this product and machine. */
+export function identityOf({ product, machine }: Variant): StorePartitions['identity'] {
+  return (role) => uuidFrom(BOXSHIP_NAMESPACE, `${product}/${machine.name}/${role}`);
 }
 
 function planStore(
@@ -65,16 +74,18 @@ function planStore(
   images: readonly ContainerImage[],
   preload: Preload,
   tree: Tree,
-  identity: (role: string) => string,
+  identity: StorePartitions['identity'],
+  storeBytes: number | undefined,
 ): Ext4Plan {
-  const { size, reserve } = variant.store;
-  const planOf = (wanted: Parameters<typeof planExt4>[1]['size']) =>
+  const { size: wanted, reserve } = variant.store;
+  const size = storeBytes ?? wanted;
+  const planOf = (extent: Parameters<typeof planExt4>[1]['size']) =>
     planExt4(watched, {
       uuid: identity('store'),
       hashSeed: identity('store-hash-seed'),
       label: 'boxship-store',
       epoch: variant.epoch,
-      size: wanted,
+      size: extent,
     });
   let last: TreeEntry | undefined;
   const watched: Tree = {
@@ -86,7 +97,7 @@ function planStore(
     return planOf(
       size === 'auto'
         ? { auto: true, reserveFraction: reserve }
-        : { exact: alignUp(size, MiB), reserveFraction: reserve },
+        : { exact: storeBytes ?? alignUp(size, MiB), reserveFraction: reserve },
     );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
@@ -133,7 +144,7 @@ function dataFolders({ epoch }: Variant, { mounts }: EngineSocket): Tree {
 }
 
 /** It grows to the end of any disk. */
-function planData(variant: Variant, tree: Tree, identity: (role: string) => string): Ext4Plan {
+function planData(variant: Variant, tree: Tree, identity: StorePartitions['identity']): Ext4Plan {
   const { epoch } = variant;
   return planExt4(tree, {
     uuid: identity('data'),

@@ -1,8 +1,8 @@
 import type { DeviceLayout, RootfsChange } from '@boxship/formats';
 import type { Digest, PartitionTableType, Variant } from '@boxship/model';
 
-/** What will be made of one variant, to the byte, before the first one is written. Plain JSON: `boxship plan --json`. */
-export interface VariantPlan {
+/** What will be made, to the byte, before the first one is written. Plain JSON. */
+export interface ReleasePlan {
   readonly variant: Variant;
   /** Folder of the artifacts, relative to the output folder: `<product>-<version>/<machine>-<engine>-<variant>`. */
   readonly folder: string;
@@ -19,9 +19,13 @@ export interface VariantPlan {
     /** What is added to or changed in the vendor's rootfs; empty when it has the device socket already. */
     readonly changes: readonly RootfsChange[];
   };
-  readonly budget: Budget;
   /** What the user should look at; nothing of it stops the run. */
   readonly warnings: readonly string[];
+}
+
+/** The same of one variant that is composed: `boxship plan --json`. */
+export interface VariantPlan extends ReleasePlan {
+  readonly budget: Budget;
 }
 
 /** Where the bytes of the store go. All numbers in bytes. */

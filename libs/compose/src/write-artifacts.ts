@@ -3,11 +3,11 @@ import type { ArtifactSink } from '@boxship/formats';
 import { makeFolder, type Progress } from '@boxship/host';
 import type { ContentSource, ScatterTarget } from '@boxship/model';
 import { pumpContents, type Consumer } from './content-pump.ts';
-import type { PreparedVariant } from './prepare-variant.ts';
+import type { PreparedRelease } from './prepare-variant.ts';
 
 /** A variant to write, and where. */
 export interface VariantWork {
-  readonly prepared: PreparedVariant;
+  readonly prepared: PreparedRelease;
   readonly folder: string;
   /** Beside `folder`, until it is whole. */
   readonly staging: string;
@@ -72,7 +72,7 @@ function consumersOf(sinks: readonly ArtifactSink[], works: readonly VariantWork
 }
 
 /** Bytes that will be read from the base and from sources: what progress counts. */
-function workload({ artifacts }: PreparedVariant): number {
+function workload({ artifacts }: PreparedRelease): number {
   return artifacts.reduce(
     (sum, { vendorBytes, sources }) => sources.reduce((more, { size }) => more + size, sum + vendorBytes),
     0,

@@ -1,4 +1,4 @@
-import type { VariantPlan } from '@boxship/compose';
+import type { ReleasePlan, VariantPlan } from '@boxship/compose';
 import { formatByteSize } from '@boxship/model';
 import { formatTable } from './table.ts';
 
@@ -18,7 +18,13 @@ export function formatPlan(plan: VariantPlan, { verbose }: { readonly verbose: b
   return parts.filter((part) => part !== '').join('\n');
 }
 
-function header({ variant, folder, files }: VariantPlan): string {
+/** The same of a release whose store is not laid out anew, or whose layers are not listed. */
+export function formatReleasePlan(plan: ReleasePlan, { verbose }: { readonly verbose: boolean }): string {
+  const parts = [header(plan), partitions(plan), rootfsChanges(plan, verbose), secrets(plan), warnings(plan)];
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+function header({ variant, folder, files }: ReleasePlan): string {
   const { name, machine, engine, base, images } = variant;
   const rows = [
     ...(base ? [['base', short(base.digest), formatByteSize(base.size)]] : []),
@@ -33,7 +39,7 @@ function header({ variant, folder, files }: VariantPlan): string {
   return `${title}\n${indent(`${columns(rows)}\n${output}`)}\n`;
 }
 
-function partitions({ table, rootfs }: VariantPlan): string {
+function partitions({ table, rootfs }: ReleasePlan): string {
   const before = new Map(table.before.partitions.map((partition) => [partition.number, partition]));
   const rows = table.after.partitions.map((partition) => {
     const { number, name = '', role, start, size } = partition;
@@ -48,7 +54,7 @@ function partitions({ table, rootfs }: VariantPlan): string {
   )}\n`;
 }
 
-function rootfsChanges({ rootfs }: VariantPlan, verbose: boolean): string {
+function rootfsChanges({ rootfs }: ReleasePlan, verbose: boolean): string {
   const { changes, partition } = rootfs;
   if (changes.length === 0)
     return `  rootfs (partition ${partition}): has the device socket already, not one byte changes\n`;
@@ -95,7 +101,7 @@ function budget(
   return `${indent(totals)}\n\n${indent(appTable)}\n\n${indent(layerTable + more)}\n`;
 }
 
-function secrets({ variant }: VariantPlan): string {
+function secrets({ variant }: ReleasePlan): string {
   const rows = variant.apps.flatMap(({ name, secrets: own }) =>
     (own ?? []).map(({ name: secret, place }) => [
       `${name}/${secret}`,
@@ -109,7 +115,7 @@ function secrets({ variant }: VariantPlan): string {
   return rows.length === 0 ? '' : `  secrets\n${indent(columns(rows), 4)}\n`;
 }
 
-function warnings({ warnings: lines }: VariantPlan): string {
+function warnings({ warnings: lines }: ReleasePlan): string {
   return lines.map((line) => `  warning: ${line.replaceAll('\n', '\n  ')}\n`).join('');
 }
 

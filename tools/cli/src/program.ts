@@ -10,8 +10,10 @@ import { addLayer } from './layer.ts';
 import { addLock } from './lock.ts';
 import { addMachines } from './machines.ts';
 import { addPlan } from './plan.ts';
+import { addRebase } from './rebase.ts';
 import { addSchema } from './schema.ts';
 import { addStore } from './store.ts';
+import { addUpdateApps } from './update-apps.ts';
 import { addVerify } from './verify.ts';
 import { addVersion } from './version.ts';
 import { version } from './version-number.ts';
@@ -41,6 +43,8 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addCompose,
     addLayer,
     addStore,
+    addUpdateApps,
+    addRebase,
     addVerify,
     addBoot,
     addAssess,

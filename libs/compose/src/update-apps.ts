@@ -1,0 +1,139 @@
+import { parsePublicKey } from 'cosign-node-binding';
+import { releaseFolder } from '@boxship/catalog';
+import { socketWarnings } from '@boxship/device-socket';
+import { engines } from '@boxship/engines';
+import { readDeviceFacts } from '@boxship/filesystem';
+import { UserError, formatByteSize, formatProblem, pick, type DeviceFacts, type Variant } from '@boxship/model';
+import { readBaseFacts } from './open-base.ts';
+import { fitSocket, socketOptionsOf } from './fit-socket.ts';
+import { lockedImages } from './locked-image.ts';
+import { openArtifact, originOf, type OpenArtifact } from './open-artifact.ts';
+import { cosign, type OpenProduct } from './open-product.ts';
+import { planStorePartitions } from './store-partitions.ts';
+import {
+  exchangeFolder,
+  writeExchange,
+  type ExchangedRelease,
+  type ExchangeOptions,
+  type ExchangePlan,
+} from './write-exchange.ts';
+
+export interface UpdateOptions extends ExchangeOptions {
+  /** Name of the variant whose apps it gets. Default: the one that the artifact has. */
+  readonly variant?: string;
+}
+
+/**
+ * A new release out of one that was made before: its store partition holds the apps of today's product file and lock, and
+ * every other byte is as it was: vendor, rootfs and data partition. The store partition keeps its place and size.
+ * Errors: those of `openArtifact`; OTHER_PRODUCT, OTHER_MACHINE, NO_SOCKET, STORE_FULL, OUTPUT_IS_INPUT, those of the socket
+ * and the engine. Nothing is written before all is known to fit.
+ */
+export async function updateApps(open: OpenProduct, path: string, options: UpdateOptions): Promise<ExchangedRelease> {
+  await using artifact = await openArtifact(path, options.publicKeyPem ?? open.publicKeyPem, open);
+  const { image, own, release, format } = artifact;
+  const variant = variantFor(open, artifact, options.variant);
+  const folder = await exchangeFolder(options.out, variant, artifact);
+  const rootfs = await image.openRootfs({
+    architecture: variant.machine.platform.split('/')[1]!,
+    ...(variant.machine.rootfs ? { selector: variant.machine.rootfs } : {}),
+  });
+  const facts = await factsOf(artifact, await readBaseFacts(image, rootfs));
+  const engine = pick('engine', engines, variant.engine.name);
+  engine.check(facts);
+  const storeBytes = own.store.size;
+  const planned = await planStorePartitions(open, variant, lockedImages(open.cache), facts, { storeBytes }).catch(
+    (error: unknown) => {
+      throw notLarger(error, storeBytes);
+    },
+  );
+  fitSocket(facts, socketOptionsOf(open, variant, facts, planned.identity, own.foundAs));
+  const wanted = release.variant.artifacts.filter((one) => one.format === format.name);
+  const made = await format.exchange.planUpdate({ variant, rootfs, from: image, store: planned.store }, wanted);
+  const plan: ExchangePlan = {
+    exchanged: 'apps',
+    from: artifact.file.name,
+    variant,
+    folder: releaseFolder(variant),
+    files: made.files,
+    table: made.table,
+    rootfs: { partition: rootfs.partition, changes: [] },
+    kept: made.table.after.partitions
+      .filter(({ role }) => role !== 'store')
+      .map(({ number, name, role }) => `partition ${number}${name ? ` "${name}"` : ''} (${role})`),
+    warnings: [...engine.warnings(facts), ...socketWarnings(facts)].map(formatProblem),
+  };
+  options.onPlan?.(plan);
+  if (options.dryRun) return { plan, folder };
+  const { rootfsChanges } = release;
+  const exchange = {
+    variant,
+    plan,
+    artifacts: [made],
+    rootfsChanges,
+    madeFrom: { kept: 'base' as const, ...originOf(artifact) },
+  };
+  return { plan, folder, release: await writeExchange(open, folder, exchange, options) };
+}
+
+/** Today's variant on the base of the artifact, in a store as large as there. */
+function variantFor(open: OpenProduct, artifact: OpenArtifact, wanted: string | undefined): Variant {
+  const { variant: old } = artifact.release;
+  refuseOtherProduct(open, old);
+  const [today] = open.variants({ variants: [wanted ?? old.name], machines: [old.machine.name] }) as [Variant];
+  if (today.machine.platform !== old.machine.platform) {
+    throw new UserError(
+      'OTHER_MACHINE',
+      `"${old.machine.name}" is ${today.machine.platform} in the product file, ${old.machine.platform} in the artifact`,
+      'Compose a new image for it.',
+    );
+  }
+  const { base: _today, ...rest } = today;
+  return {
+    ...rest,
+    ...(old.base ? { base: old.base } : {}),
+    store: { ...today.store, size: artifact.own.store.size },
+    dataSize: old.dataSize,
+    artifacts: old.artifacts.filter(({ format }) => format === artifact.format.name),
+  };
+}
+
+/** Errors: OTHER_PRODUCT, OTHER_MACHINE. */
+export function refuseOtherProduct(open: OpenProduct, old: Variant): void {
+  if (old.product !== open.product.name) {
+    throw new UserError(
+      'OTHER_PRODUCT',
+      `the artifact is of the product "${old.product}", ${open.product.file} of "${open.product.name}"`,
+      'Name the product file that it was made with: -f FILE.',
+    );
+  }
+  const names = open.product.machines.map(({ name }) => name);
+  if (names.includes(old.machine.name)) return;
+  throw new UserError(
+    'OTHER_MACHINE',
+    `the artifact is for the machine "${old.machine.name}", which the product file does not have`,
+    `It has: ${names.join(', ')}.`,
+  );
+}
+
+/** What the device will be: the socket may be beside the rootfs. Errors: NO_SOCKET. */
+export async function factsOf({ own }: OpenArtifact, facts: DeviceFacts): Promise<DeviceFacts> {
+  const socket = facts.socket ?? (own.socket && (await readDeviceFacts(own.socket)).socket);
+  if (socket) return { ...facts, socket, socketVersion: socket.version };
+  throw new UserError(
+    'NO_SOCKET',
+    'the base of the artifact has no device socket that a store could plug into',
+    'Compose a new image from its vendor image.',
+  );
+}
+
+/** The partition cannot grow: behind it lies the data partition, which is not touched. */
+function notLarger(error: unknown, size: number): unknown {
+  if (!(error instanceof UserError) || error.code !== 'STORE_FULL') return error;
+  const hint = `The store partition of the artifact has ${formatByteSize(size)} and keeps its place. Drop an app, lower store.reserve, or compose a new image with a larger store.`;
+  return new UserError(error.problems.map((problem) => ({ ...problem, hint })));
+}
+
+export async function keyIdOf(publicKeyPem: string): Promise<string> {
+  return (await cosign(() => parsePublicKey(publicKeyPem))).keyId;
+}
