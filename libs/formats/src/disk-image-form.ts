@@ -1,5 +1,5 @@
 import type { ImageDigests } from '@boxship/disk';
-import type { ArtifactOptions, ByteRange, Partition, RandomReader, Variant } from '@boxship/model';
+import type { ArtifactOptions, ByteRange, PartitionTable, RandomReader, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { FormatWords, SinkOptions } from './artifact-format.ts';
 
@@ -13,7 +13,7 @@ export interface PlannedDiskImage {
   /** What a flasher must write, ascending; the rest may keep what the device had before. */
   readonly mapped: readonly ByteRange[];
   /** The vendor's disk as it came. */
-  readonly base: { readonly content: RandomReader; readonly partitions: readonly Partition[] };
+  readonly base: { readonly content: RandomReader; readonly table: PartitionTable };
 }
 
 /** The plain image, whole. */

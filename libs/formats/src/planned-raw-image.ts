@@ -45,7 +45,7 @@ export async function plannedRawImage(
     name: diskImageName(variant),
     size: image.deviceSize,
     mapped,
-    base: { content: vendor.content, partitions: vendor.table.partitions },
+    base: vendor,
   };
   const files: string[] = [];
   for (const { form, options } of wanted) files.push(...(await form.files(outline, options)));

@@ -44,6 +44,7 @@ describe('artifacts', () => {
     expect(fault('[raw: { compression: xz }, raw: { compression: xz, bmap: false }]')).toMatch(/raw with compression xz is listed twice/);
     expect(fault('[raw, android-sparse: { splitSize: 64 MB s }]')).toMatch(/:7:18: "64 MB s" is not a size/);
     expect(fault('[android-sparse, android-sparse: { splitSize: 1GiB }]')).toMatch(/the artifact android-sparse is listed twice/);
+    expect(fault('[uuu: { device: sd, bootPartition: true }]')).toMatch(/:7:13: a card has no boot partition/);
     expect(fault('[tezi: { autoinstal: true }]')).toMatch(/autoinstal/);
     expect(fault('[tezi: { autoinstall: 1 }]')).toMatch(/autoinstall/);
   });

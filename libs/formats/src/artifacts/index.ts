@@ -5,9 +5,13 @@ import { planDiskImage } from '../raw-plan.ts';
 import { androidSparse } from './android-sparse.ts';
 import { raw } from './raw.ts';
 import { tezi } from './tezi.ts';
+import { uuu } from './uuu.ts';
 
 /** Every format that an artifact can have. A module of this folder, and a line here. */
-export const artifactFormats = { 'android-sparse': androidSparse, raw, tezi } satisfies Record<string, ArtifactFormat>;
+export const artifactFormats = { 'android-sparse': androidSparse, raw, tezi, uuu } satisfies Record<
+  string,
+  ArtifactFormat
+>;
 
 /** What is made when nothing is asked for. */
 export const DEFAULT_ARTIFACTS: readonly string[] = [raw.name];

@@ -1,0 +1,1 @@
+export function dryRun(path: string): Promise<{ readonly accepted: boolean; readonly lines: readonly string[] }>;
