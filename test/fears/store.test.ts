@@ -70,6 +70,37 @@ describe('a store for an image that bitbake makes', () => {
     expect((await refusal(product.compose())).code).toBe('NO_BASE');
   });
 
+  it.each(['units', 'compose'])(
+    'without a base image fits the engine as the layer sets it up: logs by its daemon.json, %s',
+    async (start) => {
+      const yaml = (text: string) =>
+        `${text}engine: { name: docker, start: ${start}, settings: { logs: { maxSize: 4MiB, maxFiles: 3 } } }
+yocto: { release: wrynose, maintainer: Jane Doe <jane@acme.example> }
+`;
+      const files = {
+        'etc/docker/daemon.json': '{ "log-driver": "local", "log-opts": { "max-size": "4194304", "max-file": "3" } }\n',
+        'usr/lib/docker/cli-plugins/docker-compose': '#!/bin/true\n',
+      };
+      await using product = await fearProduct({ yaml, base: { files } });
+      await product.lock();
+      const withBase = await store(product);
+      await product.edit('boxship.yaml', (text) => text.replace('base: ./vendor.img, ', ''));
+      await product.lock();
+      const { folder, bundle } = await store(product);
+      expect(bundle.device).toBe('generated-layer');
+      expect(bundle.partitions.store.digest).toBe(withBase.bundle.partitions.store.digest);
+      if (start === 'units') {
+        const unit = await runProgram('debugfs', [
+          '-R',
+          'cat /apps/app/units/boxship-app-app.service',
+          join(folder, bundle.partitions.store.file.name),
+        ]);
+        expect(unit.stdout.toString()).toContain('ExecStart=');
+        expect(unit.stdout.toString()).not.toContain('--log-driver'); // the product's bounds, not ours
+      }
+    },
+  );
+
   it('is signed: each file, and the document that names them', async () => {
     await using product = await fearProduct();
     await product.lock();

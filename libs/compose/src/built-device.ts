@@ -1,11 +1,18 @@
-import type { DeviceFacts } from '@boxship/model';
+import type { Product } from '@boxship/catalog';
+import { builtEngineFacts } from '@boxship/engines';
+import type { DeviceFacts, Variant } from '@boxship/model';
 
 /**
  * The device that an image of the generated layer makes, before it is built: systemd, a merged /usr, the engine's programs
- * where its recipe puts them (each engine's defaults), and the engine settings of the product, because the layer's own
- * package of them is the only one (it replaces others).
+ * where its recipe puts them (each engine's defaults), and the configuration that the layer has for the engine, whose package
+ * is the only one of its kind there (it replaces others). A product without a section for Yocto says nothing of the engine.
  */
-export function builtDeviceFacts(): DeviceFacts {
+export function builtDeviceFacts({ yocto, engineSettings }: Product, { engine, machine }: Variant): DeviceFacts {
+  const options = {
+    platform: machine.platform,
+    settings: engineSettings,
+    ...(engine.start ? { start: engine.start } : {}),
+  };
   return {
     osRelease: {},
     init: 'systemd',
@@ -15,7 +22,7 @@ export function builtDeviceFacts(): DeviceFacts {
     apparmorParser: false,
     ostree: false,
     readOnlyRoot: false,
-    engines: [],
+    engines: yocto ? [builtEngineFacts(engine.name, yocto.release, options)] : [],
     programs: {},
   };
 }

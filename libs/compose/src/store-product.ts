@@ -147,7 +147,7 @@ async function factsOf(
   open: OpenProduct,
   variant: Variant,
 ): Promise<{ readonly facts: DeviceFacts; readonly device: StoreBundle['device'] }> {
-  if (!variant.base) return { facts: builtDeviceFacts(), device: 'generated-layer' };
+  if (!variant.base) return { facts: builtDeviceFacts(open.product, variant), device: 'generated-layer' };
   const machine = open.product.machines.find(({ name }) => name === variant.machine.name)!;
   const base = await openBase(open, machine, variant);
   try {

@@ -1,5 +1,5 @@
-import { UserError, pick, type AppStart, type EngineSettings } from '@boxship/model';
-import type { BuildNeeds, YoctoRelease } from '@boxship/yocto';
+import { UserError, pick, type AppStart, type EngineFacts, type EngineSettings } from '@boxship/model';
+import { findYoctoRelease, type BuildNeeds, type YoctoRelease } from '@boxship/yocto';
 import { containerdBuild } from './containerd/build-needs.ts';
 import { dockerBuild } from './docker/build-needs.ts';
 import { k3sBuild } from './k3s/build-needs.ts';
@@ -20,6 +20,8 @@ export interface EngineBuild {
   readonly platforms: { readonly known: readonly string[]; readonly why: string };
   /** Packages, distro features, configuration of this engine in that release. */
   buildNeeds(release: YoctoRelease, settings: EngineSettings, start?: AppStart): BuildNeeds;
+  /** The engine as it is found on an image that has all of `needs`. */
+  builtEngine(needs: BuildNeeds): EngineFacts;
 }
 
 /** Every engine that a layer can be generated for. Read it through `buildNeedsOf`. */
@@ -45,4 +47,13 @@ export function buildNeedsOf(
     );
   }
   return build.buildNeeds(release, settings, start);
+}
+
+/**
+ * The engine of an image that the generated layer makes, before it is built: what `readEngineFacts` would find there. Errors:
+ * UNKNOWN_RELEASE and those of `buildNeedsOf`.
+ */
+export function builtEngineFacts(engine: string, release: string, options: BuildOptions): EngineFacts {
+  const needs = buildNeedsOf(engine, findYoctoRelease(release), options);
+  return pick<EngineBuild>('engine', engineBuilds, engine).builtEngine(needs);
 }

@@ -12,5 +12,5 @@ export {
 } from './kernel-options.ts';
 export { footprints, type EngineFootprint } from './footprints.ts';
 export { kernelTables } from './kernel-tables.ts';
-export { buildNeedsOf, engineBuilds, type BuildOptions, type EngineBuild } from './build-needs.ts';
+export { buildNeedsOf, builtEngineFacts, engineBuilds, type BuildOptions, type EngineBuild } from './build-needs.ts';
 export type { ComposeKeys, KeySupport } from './compose-keys.ts';

@@ -21,6 +21,12 @@ export const containerdBuild: EngineBuild = {
     units: ['containerd.service'],
     probe: ['ctr', 'version'],
   }),
+  builtEngine: () => ({
+    name: 'containerd',
+    program: '/usr/bin/containerd',
+    unit: 'containerd.service',
+    composePlugin: false,
+  }),
 };
 
 /** containerd docs/hosts.md: a folder for each registry; nerdctl and the CRI plugin read them. */

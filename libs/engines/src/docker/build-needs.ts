@@ -19,6 +19,13 @@ export const dockerBuild: EngineBuild = {
     units: ['docker.service'],
     probe: ['docker', 'info'],
   }),
+  builtEngine: ({ packages, configuration }) => ({
+    name: 'docker',
+    program: '/usr/bin/dockerd',
+    unit: 'docker.service',
+    daemonConfig: JSON.parse(configuration[0]!.text) as Record<string, unknown>,
+    composePlugin: packages.includes('docker-compose'),
+  }),
 };
 
 /**

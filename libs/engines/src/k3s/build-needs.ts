@@ -22,6 +22,8 @@ export const k3sBuild: EngineBuild = {
     units: ['k3s.service'],
     probe: ['k3s', 'kubectl', 'get', 'nodes'],
   }),
+  // BIN_PREFIX of meta-virtualization's recipe
+  builtEngine: () => ({ name: 'k3s', program: '/usr/local/bin/k3s', unit: 'k3s.service', composePlugin: false }),
 };
 
 /** docs.k3s.io "Configuration file": files of config.yaml.d are read after config.yaml, which the engine's package owns. */

@@ -24,6 +24,13 @@ export const podmanBuild: EngineBuild = {
     units: ['podman.socket'],
     probe: ['podman', 'info'],
   }),
+  builtEngine: () => ({
+    name: 'podman',
+    program: '/usr/bin/podman',
+    netavark: true,
+    quadlet: true,
+    composePlugin: false,
+  }),
 };
 
 /** containers.conf(5). */
