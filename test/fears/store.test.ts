@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { createPublicKey, verify } from 'node:crypto';
 import { join } from 'node:path';
-import { openProduct, storeProduct, type StoreBundle, type WrittenBundle } from '@boxship/compose';
+import { openProduct, storeProduct, verifyRelease, type StoreBundle, type WrittenBundle } from '@boxship/compose';
 import { runProgram, silent } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
 import { fearProduct, refusal, type FearProduct } from './fear-product.ts';
@@ -115,6 +115,39 @@ yocto: { release: wrynose, maintainer: Jane Doe <jane@acme.example> }
       const signature = Buffer.from(await readFile(join(folder, `${name}.sig`), 'utf8'), 'base64');
       expect(verify('sha256', await readFile(join(folder, name)), key, signature), name).toBe(true);
     }
+  });
+
+  it('is verified as a release is: a changed, a cut off, a missing and a strange file are told', async () => {
+    await using product = await fearProduct();
+    await product.lock();
+    const { folder, bundle } = await store(product, 'zst');
+    const key = product.keys.publicKeyPem;
+    const document = `${bundle.bundle}.store.json`;
+    const { store: packed, data } = bundle.partitions;
+    const verified = await verifyRelease(folder, key);
+    expect(verified.bundle).toEqual(bundle);
+    expect(verified.files.map(({ name, digest }) => ({ name, digest }))).toEqual(
+      [packed.file, data.file].map(({ name, digest }) => ({ name, digest })),
+    );
+    expect((await verifyRelease(join(folder, data.file.name), key)).files).toHaveLength(1);
+    expect((await verifyRelease(join(folder, document), key)).bundle).toEqual(bundle);
+
+    const original = await readFile(join(folder, packed.file.name));
+    await writeFile(join(folder, packed.file.name), original.subarray(0, -1));
+    await writeFile(join(folder, 'stranger'), '');
+    await runProgram('rm', [join(folder, data.file.name)]);
+    const wrong = await refusal(verifyRelease(folder, key));
+    expect(wrong.problems.map(({ code }) => code).sort()).toEqual(['MISSING_FILE', 'STRANGE_FILE', 'WRONG_SIZE']);
+
+    const text = await readFile(join(folder, document), 'utf8');
+    await writeFile(join(folder, document), text.replace(packed.digest, data.digest));
+    expect((await refusal(verifyRelease(folder, key))).problems.map(({ code }) => code)).toContain('DIGEST_MISMATCH');
+    // one that was signed for another name
+    await writeFile(join(folder, document), text);
+    for (const end of ['', '.sig', '.sigstore.json']) {
+      await runProgram('mv', [join(folder, `${document}${end}`), join(folder, `release.json${end}`)]);
+    }
+    expect((await refusal(verifyRelease(folder, key))).code).toBe('WRONG_DOCUMENT');
   });
 
   it('leaves what was there alone when it cannot be written', async () => {

@@ -220,8 +220,3 @@ export function kernelsAlone(release: Release, collections: readonly string[]): 
     ),
   ];
 }
-
-/** Repositories of the layers that every build has. */
-export function isCommonRepository(name: string): boolean {
-  return LAYERS.some(([path]) => path.split('/')[0] === name);
-}

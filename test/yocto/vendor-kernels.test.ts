@@ -1,15 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { findRecipe } from '@boxship/catalog';
 import { beforeAll, describe, expect } from 'vitest';
-import {
-  complaints,
-  finalValues,
-  inBuild,
-  isCommonRepository,
-  kernelsAlone,
-  makeBuildFolder,
-  type BuildFolder,
-} from './build-folder.ts';
+import { complaints, finalValues, inBuild, kernelsAlone, makeBuildFolder, type BuildFolder } from './build-folder.ts';
 import { CORE_LAYERS, yoctoFolder, type Release } from './checkouts.ts';
 import { generateLayer, type GeneratedLayer } from './layers-under-test.ts';
 import { proof } from './results.ts';
@@ -46,13 +39,8 @@ for (const [release, machine] of MACHINES) {
 
 /** Repositories of the machine's layers, as in its recipe. */
 function repositoriesOf(machine: string): readonly string[] {
-  const names: Readonly<Record<string, readonly string[]>> = {
-    'raspberrypi4-64': ['meta-raspberrypi'],
-    'imx8mp-lpddr4-evk': ['meta-freescale'],
-    'verdin-imx8mp': ['meta-freescale', 'meta-freescale-3rdparty', 'meta-toradex-bsp-common', 'meta-toradex-nxp'],
-    'am62xx-evm': ['meta-arm', 'meta-ti'],
-  };
-  return names[machine]!;
+  const { layers } = findRecipe(machine)!.yocto!;
+  return [...new Set(layers.map(({ repository }) => basename(repository, '.git')))];
 }
 
 /**
@@ -63,8 +51,8 @@ async function askKernels(release: Release, machine: string, layer: GeneratedLay
   const [planned] = layer.plan.machines;
   const { name } = layer.plan.section;
   const { kernel } = planned!;
-  const vendor = planned!.layers.filter(({ folder }) => !isCommonRepository(folder));
-  expect([...new Set(vendor.map(({ folder }) => folder))]).toEqual(repositoriesOf(machine));
+  const vendor = planned!.layers.filter(({ folder }) => repositoriesOf(machine).includes(folder));
+  expect(new Set(vendor.map(({ folder }) => folder))).toEqual(new Set(repositoriesOf(machine)));
   const fragment = `${name}-docker.cfg`;
   const paths = vendor.map(({ folder, path }) => join(yoctoFolder(), release, folder, path));
 

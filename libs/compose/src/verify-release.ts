@@ -5,9 +5,15 @@ import { findDifference, hashFile } from '@boxship/disk';
 import { UserError, digestHex, type Problem } from '@boxship/model';
 import { cosign } from './open-product.ts';
 import { RELEASE_FILE, signatureNames, type Release, type ReleaseFile } from './release.ts';
+import type { StoreBundle } from './store-product.ts';
+
+/** What the document of `boxship store` ends with. */
+const BUNDLE_ENDING = '.store.json';
 
 export interface VerifiedRelease {
   readonly release?: Release;
+  /** Of files that `boxship store` wrote. */
+  readonly bundle?: StoreBundle;
   /** Every file whose digest and signatures were proven. */
   readonly files: readonly { readonly name: string; readonly size: number; readonly digest: string }[];
   readonly keyId: string;
@@ -18,10 +24,17 @@ export interface VerifyOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
+/** A document that names the files beside it. */
+interface SignedDocument {
+  readonly name: string;
+  readonly files: readonly ReleaseFile[];
+  readonly is: Pick<VerifiedRelease, 'release' | 'bundle'>;
+}
+
 /**
- * Proves that a release's folder, or one file of it, is what the holder of the key signed: release.json first, then the
- * size, digest and both signatures of every file. Everything that is wrong is told at once; of an image with a block map,
- * the byte range that differs. Errors: a UserError with one problem for each file.
+ * Proves that a folder that `compose` or `store` wrote, or one file of it, is what the holder of the key signed: release.json
+ * or `<bundle>.store.json` first, then the size, digest and both signatures of every file. Everything that is wrong is told
+ * at once; of an image with a block map, the byte range that differs. Errors: a UserError with one problem for each file.
  */
 export async function verifyRelease(
   path: string,
@@ -35,48 +48,67 @@ export async function verifyRelease(
   const folder = info.isDirectory() ? path : dirname(path);
   const only = info.isDirectory() ? undefined : basename(path);
   const problems: Problem[] = [];
-  const release = await readSignedRelease(folder, key, problems, only === undefined || only === RELEASE_FILE);
+  const name = await findDocument(folder);
+  const document = await readSignedDocument(folder, name, key, problems, only === undefined || only === name);
   if (problems.length > 0) throw new UserError(problems); // nothing that it says can be believed
 
   const files: { name: string; size: number; digest: string }[] = [];
-  if (release && only === undefined) await refuseStrangers(folder, release, problems);
-  if (release && only === RELEASE_FILE) return { release, files, keyId: key.keyId };
-  const wanted = release
-    ? release.files.filter(({ name }) => only === undefined || name === only)
+  if (document && only === undefined) await refuseStrangers(folder, document, problems);
+  if (document && only === document.name) return { ...document.is, files, keyId: key.keyId };
+  const wanted = document
+    ? document.files.filter((file) => only === undefined || file.name === only)
     : [{ name: only!, size: info.size }];
   if (only !== undefined && wanted.length === 0) {
-    problems.push({ code: 'NOT_IN_RELEASE', message: `${RELEASE_FILE} beside ${only} does not name it` });
+    problems.push({ code: 'NOT_IN_RELEASE', message: `${name} beside ${only} does not name it` });
   }
   for (const file of wanted) {
     const digest = await verifyFile(folder, file, key, problems, options);
     if (digest) files.push({ name: file.name, size: file.size, digest });
   }
   if (problems.length > 0) throw new UserError(problems);
-  return { ...(release ? { release } : {}), files, keyId: key.keyId };
+  return { ...document?.is, files, keyId: key.keyId };
 }
 
-async function readSignedRelease(
+/** release.json, unless there is none and exactly one document of `boxship store`. */
+async function findDocument(folder: string): Promise<string> {
+  const names = await readdir(folder);
+  const bundles = names.filter((name) => name.endsWith(BUNDLE_ENDING));
+  return !names.includes(RELEASE_FILE) && bundles.length === 1 ? bundles[0]! : RELEASE_FILE;
+}
+
+async function readSignedDocument(
   folder: string,
+  name: string,
   key: PublicKey,
   problems: Problem[],
   required: boolean,
-): Promise<Release | undefined> {
-  const bytes = await readIfThere(join(folder, RELEASE_FILE));
+): Promise<SignedDocument | undefined> {
+  const bytes = await readIfThere(join(folder, name));
   if (!bytes) {
     if (required) {
       problems.push({
         code: 'NO_RELEASE',
-        message: `${folder} has no ${RELEASE_FILE}`,
-        hint: 'Name the folder that boxship compose wrote.',
+        message: `${folder} has no ${RELEASE_FILE} and no ${BUNDLE_ENDING.slice(1)} of one bundle`,
+        hint: 'Name the folder that boxship compose or boxship store wrote.',
       });
     }
     return undefined;
   }
-  const signed = await verifySignatures(folder, RELEASE_FILE, problems, (signature) =>
-    verifyBlob(key, signature, bytes),
-  );
+  const signed = await verifySignatures(folder, name, problems, (signature) => verifyBlob(key, signature, bytes));
   if (!signed) return undefined;
-  return JSON.parse(bytes.toString()) as Release; // signed by us: the shape is ours
+  const document = JSON.parse(bytes.toString()) as Release | StoreBundle; // signed by us: the shape is ours
+  if (name === RELEASE_FILE && document.kind === 'boxship-release') {
+    return { name, files: document.files, is: { release: document } };
+  }
+  if (document.kind === 'boxship-store-bundle' && name === `${document.bundle}${BUNDLE_ENDING}`) {
+    const { store, data } = document.partitions;
+    return { name, files: [store.file, data.file], is: { bundle: document } };
+  }
+  problems.push({
+    code: 'WRONG_DOCUMENT',
+    message: `${name} is signed, and is a document of another name (${document.kind})`,
+  });
+  return undefined;
 }
 
 /** Both forms must be there and hold; a missing one could hide that somebody took it away. */
@@ -152,8 +184,8 @@ async function differingRange(path: string, { size, checkpoints }: VerifiedFile)
 }
 
 /** A folder that says "verified" must hold nothing that nobody signed. */
-async function refuseStrangers(folder: string, release: Release, problems: Problem[]): Promise<void> {
-  const names = [RELEASE_FILE, ...release.files.map(({ name }) => name)];
+async function refuseStrangers(folder: string, document: SignedDocument, problems: Problem[]): Promise<void> {
+  const names = [document.name, ...document.files.map(({ name }) => name)];
   const known = new Set(names.flatMap((name) => [name, ...Object.values(signatureNames(name))]));
   for (const name of await readdir(folder)) {
     if (known.has(name)) continue;

@@ -13,11 +13,14 @@ import {
   wrongLayersOnDisk,
   type GeneratedLayers,
   type LayerChange,
+  type Upstream,
 } from '@boxship/generate';
 import { readProductFile } from '@boxship/catalog';
 import { UserError, type Problem } from '@boxship/model';
 import { defineAction, examples } from './define-action.ts';
-import type { Session } from './session.ts';
+import { reportDocument } from './error-report.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
+import type { GlobalOptions, Session } from './session.ts';
 import { shownPath } from './shown-path.ts';
 
 interface LayerFlags {
@@ -88,7 +91,7 @@ async function newPins({ file, signal }: Session, { release }: LayerFlags) {
   return pinned(await readLayerPins(product.file), plan.release.name, commits);
 }
 
-async function check(session: Session, options: LayerFlags): Promise<void> {
+async function check(session: Session, options: LayerFlags & GlobalOptions): Promise<ExitCode> {
   const generated = await generateLayers(session.file, options);
   const { layers, plan, out, product } = generated;
   const problems: Problem[] = [];
@@ -115,8 +118,13 @@ async function check(session: Session, options: LayerFlags): Promise<void> {
   }
   problems.push(...(await wrongLayersOnDisk(out, plan)));
   const upstreams = upstreamsOf(plan);
-  const commits = await resolveUpstreams(product.file, upstreams, session.signal);
-  const states = upstreams.map((upstream) => ({
+  const commits = await resolveUpstreams(product.file, upstreams, session.signal).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+    problems.push(...error.problems); // beside what else is wrong
+    return new Map<Upstream, string>();
+  });
+  const known = upstreams.filter((upstream) => commits.has(upstream));
+  const states = known.map((upstream) => ({
     ...upstream,
     newest: commits.get(upstream)!,
     state:
@@ -128,7 +136,12 @@ async function check(session: Session, options: LayerFlags): Promise<void> {
   });
   if (problems.length === 0) {
     session.result({ upstreams: states, problems: [] }, lines.join(''));
-    return;
+    return exitCodes.ok;
+  }
+  if (options.json) {
+    const exitCode = exitCodes.userError;
+    session.result({ upstreams: states, ...reportDocument({ problems, exitCode }) }, '');
+    return exitCode;
   }
   session.say(lines.join(''));
   throw new UserError(problems);

@@ -14,17 +14,21 @@ const INPUT_PROBLEMS = new Set(['NOT_FOUND', 'BAD_KEY', 'UNSUPPORTED_KEY']);
 export function addVerify(program: Command): void {
   const command = program
     .command('verify')
-    .summary('prove that a release is what the holder of the key signed')
+    .summary('prove that a release, or a store for bitbake, is what the holder of the key signed')
     .description(
-      'Proves release.json and the size, digest and signatures of every file; a folder must hold nothing else. Says which\n' +
-        'file is wrong, and of a disk image which byte range. Ends with code 3 when anything is wrong.\n' +
+      'Proves release.json (of boxship compose) or <bundle>.store.json (of boxship store), and the size, digest and signatures\n' +
+        'of every file; a folder must hold nothing else. Says which file is wrong, and of a disk image which byte range. Ends with code 3 when anything is wrong.\n' +
         'Real cosign verifies the same signatures:\n' +
         '  cosign verify-blob --key release.pub --insecure-ignore-tlog --bundle FILE.sigstore.json FILE',
     )
-    .argument('<path>', 'folder of a release, or one file in it')
+    .argument('<path>', 'folder of a release or of a store, or one file in it')
     .requiredOption('--key <file>', 'public key, as boxship keygen and cosign make it');
   examples(command, [
     ['boxship verify deploy/acme-gateway-1.4.0/qemux86-64-docker-basic --key keys/release.pub', 'a whole release'],
+    [
+      'boxship verify store/acme-gateway-1.4.0/qemux86-64-docker-basic --key keys/release.pub',
+      'what boxship store wrote',
+    ],
     ['boxship verify gateway.img --key keys/release.pub --json', 'one file, with the answer as JSON'],
   ]);
   defineAction<{ key: string }, [string]>(
@@ -35,7 +39,7 @@ export function addVerify(program: Command): void {
       const verified = await verifyRelease(path, publicKeyPem, { onBytes: (bytes) => step.advance(bytes) }).finally(
         () => step.end(),
       );
-      const development = verified.release?.development ?? false;
+      const development = (verified.release ?? verified.bundle)?.development ?? false;
       const rows = verified.files.map(({ name, size, digest }) => [name, formatByteSize(size), digest]);
       session.result(
         { verified: true, path, keyId: verified.keyId, development, files: verified.files },
