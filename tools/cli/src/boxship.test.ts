@@ -10,6 +10,7 @@ const COMMANDS = [
   'plan',
   'compose',
   'verify',
+  'flash',
   'boot',
   'assess',
   'machines',

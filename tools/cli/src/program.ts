@@ -3,6 +3,7 @@ import { addAssess } from './assess.ts';
 import { addBoot } from './boot.ts';
 import { addCompose } from './compose.ts';
 import { exitCodeTable } from './exit-codes.ts';
+import { addFlash } from './flash.ts';
 import { addImport } from './import.ts';
 import { addImportKey } from './import-key.ts';
 import { addKeygen } from './keygen.ts';
@@ -46,6 +47,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addUpdateApps,
     addRebase,
     addVerify,
+    addFlash,
     addBoot,
     addAssess,
     addMachines,
