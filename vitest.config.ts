@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { threadSourcesForVite } from './tools/setup/thread-source.mjs';
 
 export default defineConfig({
+  plugins: [threadSourcesForVite],
   test: {
     include: [
       'libs/*/src/**/*.test.ts',

@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config';
+import { threadSourcesForVite } from '../../tools/setup/thread-source.mjs';
 
 // Real engines on stores that we wrote. One file at a time: an engine wants the whole host.
 export default defineConfig({
+  plugins: [threadSourcesForVite],
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],

@@ -6,6 +6,7 @@ import { runProgram, silent } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
 import { ROOTFS_START } from '../fixtures/tiny-base/build.mjs';
 import { fearProduct, refusal, type FearProduct, type LayerEntry } from './fear-product.ts';
+import { payloadByTools } from './payload-by-tools.ts';
 
 /** Layers so large that a thread writes them to their places itself, and small ones that come as streams. */
 const LAYERS: readonly (readonly LayerEntry[])[] = [
@@ -64,6 +65,9 @@ describe('a base image for Toradex Easy Installer', () => {
     expect(stored!.bundle.device).toBe('base-image');
     await mkdir(product.path('unpacked'));
     const archive = join(composed!.folder, plan!.files[0]!);
+    const payload = composed!.release.files[0]!.payload!;
+    expect(payload.parts.map(({ name }) => name)).toEqual(['image.json', 'boxship-data.tar', 'store']);
+    expect(await payloadByTools(archive, payload)).toBe(payload.digest);
     await runProgram('tar', ['-C', product.path('unpacked'), '--strip-components=1', '-xf', archive]);
     const image = product.path('unpacked/boxship-store.img');
     await runProgram('cmp', [image, join(stored!.folder, file.name)]);

@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config';
+import { threadSourcesForVite } from '../../tools/setup/thread-source.mjs';
 
 // The generated layers against real bitbake: not part of `npm test`. One check at a time; each may take long.
 export default defineConfig({
+  plugins: [threadSourcesForVite],
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],

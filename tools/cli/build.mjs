@@ -4,6 +4,7 @@ import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { threadSources } from '../setup/thread-source.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -52,6 +53,7 @@ await build({
     ].join('\n'),
   },
   plugins: [
+    threadSources,
     {
       name: 'embedded-files',
       setup({ onLoad }) {

@@ -51,12 +51,18 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
   ];
   engine.check(facts);
   for (const device of base.image.devices) await refuseStoreInBase(device);
-  const { images, identity, store, data, dataTree } = await planStorePartitions(open, variant, locked, facts);
+  const { images, identity, store, signature, data, dataTree } = await planStorePartitions(
+    open,
+    variant,
+    locked,
+    facts,
+  );
   const release: ArtifactRelease = {
     variant,
     base: base.image,
     rootfs,
     store,
+    signature,
     data,
     dataTree,
     identity,

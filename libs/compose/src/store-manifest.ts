@@ -12,6 +12,8 @@ import { generatedFile, streamedFile } from '@boxship/engines';
 
 /** The socket that a store of ours needs on the device; a socket of this version or later takes it. */
 export const SOCKET_VERSION = 1;
+/** Where the signature of `store.json` lies in the store. */
+export const SIGNATURE_FILE = 'store.json.sig';
 /** Room for the signature inside the store: base64 of an ECDSA P-256 signature in DER (at most 72 bytes) and newlines. */
 export const SIGNATURE_BYTES = 128;
 
@@ -21,7 +23,7 @@ export type SignDigest = (sha256: Uint8Array) => Promise<Uint8Array>;
 /**
  * What makes a store prove itself on the device: `store.sums` (sha256sum -c, a line for each of `files`: those that decide
  * what runs), `store.json` that names the sums and everything inside, and its signature, which is made when its bytes
- * are read and not before.
+ * are read and not before. Nothing else of it depends on the key.
  */
 export async function storeManifest(variant: Variant, files: Tree, sign: SignDigest): Promise<readonly TreeEntry[]> {
   const sums = await sumsOf(files);
@@ -35,8 +37,6 @@ export async function storeManifest(variant: Variant, files: Tree, sign: SignDig
       machine: variant.machine.name,
       platform: variant.machine.platform,
       engine: variant.engine.name,
-      development: variant.signing.development,
-      keyId: variant.signing.keyId,
       sums: `sha256:${createHash('sha256').update(sums).digest('hex')}`,
       apps: variant.apps,
       images: variant.images.map(({ reference, manifest: { digest }, config, layers }) => ({
@@ -53,7 +53,7 @@ export async function storeManifest(variant: Variant, files: Tree, sign: SignDig
   return [
     generatedFile('store.sums', sums, 0o644, variant.epoch),
     generatedFile('store.json', manifest, 0o644, variant.epoch),
-    streamedFile('store.json.sig', signatureSource(digest, sign), 0o644, variant.epoch),
+    streamedFile(SIGNATURE_FILE, signatureSource(digest, sign), 0o644, variant.epoch),
   ];
 }
 

@@ -8,6 +8,7 @@ import {
   UserError,
   alignUp,
   pick,
+  type ByteRange,
   type ContainerImage,
   type DeviceFacts,
   type Tree,
@@ -17,6 +18,7 @@ import {
 import { storeFull } from './budget.ts';
 import type { LockedImages } from './locked-image.ts';
 import type { OpenProduct } from './open-product.ts';
+import { SIGNATURE_BYTES, SIGNATURE_FILE } from './store-manifest.ts';
 import { storeTree } from './store-tree.ts';
 
 /** The two partitions of ours, planned to the byte: equal for the image of `compose` and for the files of `store`. */
@@ -25,6 +27,8 @@ export interface StorePartitions {
   /** UUID of something of this product and machine, the same in every version. */
   readonly identity: (role: PartitionIdentity) => string;
   readonly store: Ext4Plan;
+  /** Place of the signature in `store`, bytes from its start: the only ones that depend on the key. */
+  readonly signature: ByteRange;
   readonly data: Ext4Plan;
   /** What is in `data`. */
   readonly dataTree: Tree;
@@ -61,7 +65,7 @@ export async function planStorePartitions(
   const store = planStore(variant, images, preload, tree, identity, storeBytes);
   const dataTree = dataFolders(variant, engine.socket);
   const data = planData(variant, dataTree, identity);
-  return { images, identity, store, data, dataTree };
+  return { images, identity, store, signature: placeOfSignature(tree, store), data, dataTree };
 }
 
 /** UUIDs of what is ours on the devices of this product and machine. */
@@ -106,6 +110,16 @@ function planStore(
     const enough = planOf({ auto: true, reserveFraction: reserve, minimum: alignUp(size, MiB) + 1, step: MiB });
     throw storeFull(error, variant, images, enough.sizeBytes);
   }
+}
+
+function placeOfSignature(tree: Tree, store: Ext4Plan): ByteRange {
+  for (const { path, content } of tree.entries()) {
+    if (path !== SIGNATURE_FILE || !content || !('source' in content)) continue;
+    const [pieces] = store.contentPieces(content.source).batches();
+    const [, , start] = pieces!; // a file of less than a block is one piece
+    return { start: start!, end: start! + SIGNATURE_BYTES };
+  }
+  throw new Error('the store has no signature');
 }
 
 /** An entry that cannot be kept is told with the image and the layer that it came from, by its path in there. */

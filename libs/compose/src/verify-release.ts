@@ -1,21 +1,30 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CosignError, parsePublicKey, verifyBlob, verifyDigest, type PublicKey } from 'cosign-node-binding';
-import { findDifference, hashFile } from '@boxship/disk';
-import { UserError, digestHex, type Problem } from '@boxship/model';
+import { decompressTo, findDifference, hashParts, probeCompression, streamDigests } from '@boxship/disk';
+import { payloadText, type Payload } from '@boxship/formats';
+import { UserError, digestHex, type ByteRange, type Digest, type Problem } from '@boxship/model';
 import { cosign } from './open-product.ts';
-import { RELEASE_FILE, signatureNames, type Release, type ReleaseFile } from './release.ts';
+import { RELEASE_FILE, digestOfBytes, signatureNames, type Release, type ReleaseFile } from './release.ts';
 import type { StoreBundle } from './store-product.ts';
 
 /** What the document of `boxship store` ends with. */
 const BUNDLE_ENDING = '.store.json';
+
+export interface VerifiedFile {
+  readonly name: string;
+  readonly size: number;
+  readonly digest: string;
+  /** Digest of the payload: what it carries, whoever signed it. */
+  readonly payload?: Digest;
+}
 
 export interface VerifiedRelease {
   readonly release?: Release;
   /** Of files that `boxship store` wrote. */
   readonly bundle?: StoreBundle;
   /** Every file whose digest and signatures were proven. */
-  readonly files: readonly { readonly name: string; readonly size: number; readonly digest: string }[];
+  readonly files: readonly VerifiedFile[];
   readonly keyId: string;
 }
 
@@ -52,10 +61,10 @@ export async function verifyRelease(
   const document = await readSignedDocument(folder, name, key, problems, only === undefined || only === name);
   if (problems.length > 0) throw new UserError(problems); // nothing that it says can be believed
 
-  const files: { name: string; size: number; digest: string }[] = [];
+  const files: VerifiedFile[] = [];
   if (document && only === undefined) await refuseStrangers(folder, document, problems);
   if (document && only === document.name) return { ...document.is, files, keyId: key.keyId };
-  const wanted = document
+  const wanted: readonly FileToVerify[] = document
     ? document.files.filter((file) => only === undefined || file.name === only)
     : [{ name: only!, size: info.size }];
   if (only !== undefined && wanted.length === 0) {
@@ -63,7 +72,8 @@ export async function verifyRelease(
   }
   for (const file of wanted) {
     const digest = await verifyFile(folder, file, key, problems, options);
-    if (digest) files.push({ name: file.name, size: file.size, digest });
+    const payload = file.payload?.digest;
+    if (digest) files.push({ name: file.name, size: file.size, digest, ...(payload ? { payload } : {}) });
   }
   if (problems.length > 0) throw new UserError(problems);
   return { ...document?.is, files, keyId: key.keyId };
@@ -135,11 +145,11 @@ async function verifySignatures(
 }
 
 /** A file of the release, or one by itself, of which nothing but its signature speaks. */
-type VerifiedFile = Pick<ReleaseFile, 'name' | 'size'> & Partial<ReleaseFile>;
+type FileToVerify = Pick<ReleaseFile, 'name' | 'size'> & Partial<ReleaseFile>;
 
 async function verifyFile(
   folder: string,
-  file: VerifiedFile,
+  file: FileToVerify,
   key: PublicKey,
   problems: Problem[],
   { onBytes }: VerifyOptions,
@@ -161,7 +171,9 @@ async function verifyFile(
     });
     return undefined;
   }
-  const { digest } = await hashFile(path, onBytes);
+  const { payload, unpacked } = file;
+  const ranges = payload?.parts.map((part) => part.ranges) ?? [];
+  const { digest, parts } = await hashParts(path, unpacked ? [] : ranges, onBytes);
   if (file.digest !== undefined && digest !== file.digest) {
     problems.push({
       code: 'WRONG_DIGEST',
@@ -170,13 +182,46 @@ async function verifyFile(
     });
     return undefined;
   }
+  if (payload) verifyPayload(file.name, payload, unpacked ? await unpackedParts(path, ranges) : parts, problems);
   const bytes = Buffer.from(digestHex(digest), 'hex');
   const good = await verifySignatures(folder, file.name, problems, (signature) => verifyDigest(key, signature, bytes));
   return good ? digest : undefined;
 }
 
+/** Digests of ranges of what a compressed image unpacks to. */
+async function unpackedParts(path: string, ranges: readonly (readonly ByteRange[])[]): Promise<readonly Digest[]> {
+  const compression = await probeCompression(path);
+  const digests = streamDigests(ranges);
+  if (compression !== 'none') {
+    await decompressTo(path, compression, (bytes) => {
+      digests.add(bytes);
+      return Promise.resolve();
+    });
+  }
+  return digests.digests().parts;
+}
+
+/** What the release says of the payload, against the bytes of it and against itself. */
+function verifyPayload(name: string, payload: Payload, digests: readonly Digest[], problems: Problem[]): void {
+  for (const [part, { name: partName, digest }] of payload.parts.entries()) {
+    if (digests[part] === digest) continue;
+    problems.push({
+      code: 'WRONG_PAYLOAD',
+      message: `${name}: the payload "${partName}" has the digest ${digests[part]}, the release says ${digest}`,
+      hint: 'The release contradicts itself: compose it again.',
+    });
+  }
+  const digest = digestOfBytes(payloadText(payload));
+  if (digest === payload.digest) return;
+  problems.push({
+    code: 'WRONG_PAYLOAD',
+    message: `${name}: the payload has the digest ${digest}, the release says ${payload.digest}`,
+    hint: 'The release contradicts itself: compose it again.',
+  });
+}
+
 /** Where an image differs from what was signed, to one step of its checkpoints. */
-async function differingRange(path: string, { size, checkpoints }: VerifiedFile): Promise<string> {
+async function differingRange(path: string, { size, checkpoints }: FileToVerify): Promise<string> {
   if (!checkpoints) return '';
   const last = { start: checkpoints.step * checkpoints.sha256.length, end: size };
   const { start, end } = (await findDifference(path, checkpoints)) ?? last;

@@ -7,6 +7,7 @@ import { runProgram } from '@boxship/host';
 import { MiB, type ByteRange } from '@boxship/model';
 import { createBmap, mapBlocks, readBmap, verifyWithBmap } from './bmap.ts';
 import { digestImage } from './digest-image.ts';
+import { hashParts, streamDigests } from './hash-file.ts';
 import { itNeeds, overwrite } from './test-disks.ts';
 
 let folder = '';
@@ -54,6 +55,23 @@ describe('digestImage', () => {
     const digests = await digestImage(image, [{ start: 0, end: SIZE }]);
     expect(digests.ranges).toEqual([{ start: 0, end: SIZE, sha256: sha256(await readFile(image)) }]);
     expect(digests.sha256).toBe(`sha256:${digests.ranges[0]!.sha256}`);
+  });
+
+  it('hashes parts of several ranges, some of them holes and some between mapped ones', async () => {
+    const bytes = await readFile(image);
+    const parts = [
+      [{ start: 5, end: 12_288 }, { start: 12_300, end: MiB + 17 }, { start: MiB + 4096, end: 2 * MiB }],
+      [{ start: 2 * MiB, end: SIZE - 5 }],
+      [],
+    ]; // prettier-ignore
+    const expected = parts.map((ranges) => `sha256:${sha256(Buffer.concat(ranges.map(({ start, end }) => bytes.subarray(start, end))))}`); // prettier-ignore
+    expect((await digestImage(image, MAPPED, { parts })).parts).toEqual(expected);
+    const zeros = [{ start: MiB + 8192, end: 2 * MiB }];
+    expect((await digestImage(image, MAPPED, { parts, zeros })).parts).toEqual(expected);
+    expect((await hashParts(image, parts)).parts).toEqual(expected);
+    const odd = streamDigests(parts); // pieces that end anywhere
+    for (let at = 0; at < SIZE; at += 99_991) odd.add(bytes.subarray(at, at + 99_991));
+    expect(odd.digests()).toEqual(await hashParts(image, parts));
   });
 
   it('does not read what is known to be a hole, and hashes the same', async () => {

@@ -27,7 +27,7 @@ export {
   type DiskImage,
   type OpenDiskImageOptions,
 } from './disk-image.ts';
-export { hashFile } from './hash-file.ts';
+export { hashFile, hashParts, streamDigests, type StreamDigests } from './hash-file.ts';
 export { readPartitionTable } from './partition-table.ts';
 export { serializePartitionTable, type Patch } from './partition-patches.ts';
 export { EFI_SYSTEM, isExtended, LINUX_FILESYSTEM, ROOT_PARTITION_TYPES } from './partition-type.ts';

@@ -1,5 +1,6 @@
 import type { Checkpoints } from '@boxship/disk';
 import type { Digest } from '@boxship/model';
+import type { Payload } from './payload.ts';
 
 /** A file of an artifact, as a release names it. */
 export interface ArtifactFile {
@@ -10,4 +11,6 @@ export interface ArtifactFile {
   readonly checkpoints?: Checkpoints;
   /** Of a compressed image: size and digest of what it unpacks to. */
   readonly unpacked?: { readonly size: number; readonly digest: Digest };
+  /** What it carries, whoever signs it; absent for what only describes another file. */
+  readonly payload?: Payload;
 }

@@ -2,6 +2,7 @@ import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
 import type { Progress } from '@boxship/host';
 import type {
   ArtifactOptions,
+  ByteRange,
   ContentSource,
   Partition,
   PartitionTableType,
@@ -31,6 +32,8 @@ export interface ArtifactRelease {
   readonly rootfs: BaseRootfs;
   /** The file systems of our partitions, planned to the byte. */
   readonly store: Ext4Plan;
+  /** Place of the signature in the store, bytes from its start. Written last, and no part of any payload. */
+  readonly signature: ByteRange;
   readonly data: Ext4Plan;
   /** What is in the data file system as shipped, for formats whose installer makes that file system. */
   readonly dataTree: Tree;

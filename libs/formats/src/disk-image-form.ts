@@ -2,6 +2,7 @@ import type { ImageDigests } from '@boxship/disk';
 import type { ArtifactOptions, ByteRange, PartitionTable, RandomReader, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { FormatWords, SinkOptions } from './artifact-format.ts';
+import type { Payload } from './payload.ts';
 
 /** The image of a whole disk, as far as it is known before it is written. */
 export interface PlannedDiskImage {
@@ -20,6 +21,7 @@ export interface PlannedDiskImage {
 export interface WrittenDiskImage extends PlannedDiskImage {
   readonly path: string;
   readonly digests: ImageDigests;
+  readonly payload?: Payload;
   /** A file beside the image, made by the first who asks for its name; `make` writes it at the path. */
   derive(name: string, make: (path: string) => Promise<Omit<ArtifactFile, 'name'>>): Promise<ArtifactFile>;
 }

@@ -30,4 +30,5 @@ export {
 export type { AppsUpdate, ArtifactExchange, OwnParts, Rebase } from './artifact-exchange.ts';
 export { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
 export { artifactFormat, artifactFormats, DEFAULT_ARTIFACTS, planArtifacts } from './artifacts/index.ts';
+export { payloadText, type DigestedPart, type Payload, type PayloadPart } from './payload.ts';
 export type { ArtifactFile } from './artifact-file.ts';

@@ -6,6 +6,7 @@ import type { ArtifactFile } from './artifact-file.ts';
 import type { PlannedArtifact, SinkOptions } from './artifact-format.ts';
 import type { BaseDevice } from './base-image-format.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from './disk-image-form.ts';
+import type { PayloadPlan } from './payload.ts';
 import {
   copiedRanges,
   emptyRanges,
@@ -27,6 +28,8 @@ export interface DiskImageToWrite {
   readonly image: RawImagePlan;
   /** The disk that it is made of, as it came. */
   readonly vendor: Pick<BaseDevice, 'content' | 'table'>;
+  /** What of it does not depend on the signing key, when that is known. */
+  readonly payload?: PayloadPlan | undefined;
 }
 
 /**
@@ -34,7 +37,7 @@ export interface DiskImageToWrite {
  * vendor bytes are there. Errors: those of the forms.
  */
 export async function plannedRawImage(
-  { variant, image, vendor }: DiskImageToWrite,
+  { variant, image, vendor, payload }: DiskImageToWrite,
   wanted: readonly WantedForm[],
   edit: (path: string) => Promise<void>,
 ): Promise<Pick<PlannedArtifact, 'files' | 'bytesToWrite' | 'vendorBytes' | 'sources' | 'open'>> {
@@ -57,7 +60,7 @@ export async function plannedRawImage(
     sources: filesystems.flatMap(({ plan: filesystem }) => filesystem.sources()),
     async open(folder, { signal, onFailure = () => {} } = {}) {
       const writer = await openRawImage(join(folder, outline.name), image);
-      const digests = digestWhileWritten(writer, image, signal);
+      const digests = digestWhileWritten(writer, image, payload, signal);
       digests.catch(onFailure); // and told where it is waited for
       let found: ImageDigests | undefined;
       return {
@@ -67,7 +70,14 @@ export async function plannedRawImage(
         async settle() {
           [found] = await Promise.all([digests, writer.finish()]);
         },
-        finish: (sink) => writeForms(folder, outline, found!, wanted, sink),
+        finish: (sink) => {
+          const written = {
+            ...outline,
+            digests: found!,
+            ...(payload ? { payload: payload.payload(found!.parts) } : {}),
+          };
+          return writeForms(folder, written, wanted, sink);
+        },
         async abandon() {
           await digests.catch(() => {}); // nobody may use a file that is closed
           await writer.abandon();
@@ -93,9 +103,11 @@ function diskImageName({ product, version, machine, name }: Variant): string {
 async function digestWhileWritten(
   image: RawImageWriter,
   plan: RawImagePlan,
+  payload: PayloadPlan | undefined,
   signal: AbortSignal | undefined,
 ): Promise<ImageDigests> {
   return await digestImage(image.path, mappedRanges(plan), {
+    parts: payload?.parts.map(({ ranges }) => ranges) ?? [],
     ...{ written: image.written, zeros: emptyRanges(plan) },
     ...(signal ? { signal } : {}),
   });
@@ -104,8 +116,7 @@ async function digestWhileWritten(
 /** Every file of every form, each once; the plain image goes unless it is one of them. */
 async function writeForms(
   folder: string,
-  outline: PlannedDiskImage,
-  digests: ImageDigests,
+  outline: PlannedDiskImage & Pick<WrittenDiskImage, 'digests' | 'payload'>,
   wanted: readonly WantedForm[],
   sink: SinkOptions,
 ): Promise<readonly ArtifactFile[]> {
@@ -113,7 +124,6 @@ async function writeForms(
   const image: WrittenDiskImage = {
     ...outline,
     path: join(folder, outline.name),
-    digests,
     async derive(name, make) {
       const file = made.get(name) ?? make(join(folder, name)).then((facts) => ({ name, ...facts }));
       made.set(name, file);

@@ -5,6 +5,7 @@ import { changesOf, type ArtifactRelease, type PlannedArtifact, type PlannedPart
 import type { BaseDevice } from './base-image-format.ts';
 import type { Rootfs } from './find-rootfs.ts';
 import { OWN_PARTITION_NAMES } from './own-partitions.ts';
+import { placed, planPayload, storePart, type PayloadPart } from './payload.ts';
 import { plannedRawImage, type WantedForm } from './planned-raw-image.ts';
 import type { RawImagePlan } from './raw-artifact.ts';
 
@@ -16,12 +17,14 @@ export interface OwnContent {
   readonly storeBytes: number;
   readonly dataBytes: number;
   place(store: Partition, data: Partition): Pick<RawImagePlan, 'filesystems' | 'transplants'>;
+  /** What of both does not depend on the signing key, when that is known. */
+  payload?(store: Partition, data: Partition): readonly PayloadPart[];
 }
 
 /** The vendor's disk with our partitions behind its own, in every form that is wanted. */
 export async function planOnBase(
   release: Pick<ArtifactRelease, 'variant' | 'base' | 'rootfs' | 'identity' | 'socket'>,
-  { storeBytes, dataBytes, place }: OwnContent,
+  { storeBytes, dataBytes, place, payload }: OwnContent,
   wanted: readonly WantedForm[],
 ): Promise<PlannedArtifact> {
   const { variant, identity } = release;
@@ -52,11 +55,14 @@ export async function planOnBase(
     ...place(storePartition, dataPartition),
     baseMapped: device.bmap ? [...device.bmap.ranges, ...(edited ? [rootfsRange] : [])] : [whole],
   };
+  const changes = changesOf(edits, socket);
+  const parts = payload?.(storePartition, dataPartition);
+  const toWrite = { variant, image, vendor: device, payload: parts && planPayload(variant, changes, parts) };
   // ours have numbers that were free, so that a number tells the role before and after
   const numbers = { store: storePartition.number, data: dataPartition.number, rootfs: rootfs.partition.number };
   const planned = (partition: Partition) => plannedPartition(partition, numbers);
   return {
-    ...(await plannedRawImage({ variant, image, vendor: device }, wanted, async (path) => {
+    ...(await plannedRawImage(toWrite, wanted, async (path) => {
       if (edited) await editExt4(path, rootfs.partition.start, socket.entries, { epoch });
     })),
     table: {
@@ -64,7 +70,7 @@ export async function planOnBase(
       before: { size: device.content.size, partitions: device.table.partitions.map(planned) },
       after: { size: appended.deviceSize, partitions: appended.table.partitions.map(planned) },
     },
-    changes: changesOf(edits, socket),
+    changes,
     warnings: [],
   };
 }
@@ -104,6 +110,10 @@ export async function planDiskImage(release: ArtifactRelease, wanted: readonly W
         { start: dataPartition.start, plan: data },
       ],
     }),
+    payload: (storePartition, dataPartition) => [
+      storePart(release, storePartition.start),
+      { name: 'data', ranges: placed(data.mapped, dataPartition.start) },
+    ],
   };
   return await planOnBase(release, own, wanted);
 }

@@ -18,6 +18,7 @@ export function addVerify(program: Command): void {
     .description(
       'Proves release.json (of boxship compose) or <bundle>.store.json (of boxship store), and the size, digest and signatures\n' +
         'of every file; a folder must hold nothing else. Says which file is wrong, and of a disk image which byte range. Ends with code 3 when anything is wrong.\n' +
+        'The payload digest leaves out what a signing key adds: releases of different keys have it in common.\n' +
         'Real cosign verifies the same signatures:\n' +
         '  cosign verify-blob --key release.pub --insecure-ignore-tlog --bundle FILE.sigstore.json FILE',
     )
@@ -40,11 +41,16 @@ export function addVerify(program: Command): void {
         () => step.end(),
       );
       const development = (verified.release ?? verified.bundle)?.development ?? false;
-      const rows = verified.files.map(({ name, size, digest }) => [name, formatByteSize(size), digest]);
+      const rows = verified.files.map(({ name, size, digest, payload = '' }) => [
+        name,
+        formatByteSize(size),
+        digest,
+        payload,
+      ]);
       session.result(
         { verified: true, path, keyId: verified.keyId, development, files: verified.files },
         [
-          ...(rows.length > 0 ? [formatTable(['file', 'size', 'digest'], rows, [1])] : []),
+          ...(rows.length > 0 ? [formatTable(['file', 'size', 'digest', 'payload'], rows, [1])] : []),
           `verified with the key ${verified.keyId}`,
           '',
         ].join('\n'),

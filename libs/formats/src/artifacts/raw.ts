@@ -58,8 +58,8 @@ const COMPRESSORS: Readonly<Record<Exclude<RawCompression, 'none'>, readonly [st
   zst: ['zstd', '-9', '-T2', '-k', '-q'],
 };
 
-function plainFile({ name, digests: { size, sha256, checkpoints } }: WrittenDiskImage): ArtifactFile {
-  return { name, size, digest: sha256, checkpoints };
+function plainFile({ name, digests: { size, sha256, checkpoints }, payload }: WrittenDiskImage): ArtifactFile {
+  return { name, size, digest: sha256, checkpoints, ...(payload ? { payload } : {}) };
 }
 
 async function writeBmap(image: WrittenDiskImage): Promise<ArtifactFile> {
@@ -86,7 +86,8 @@ async function compress(
       step.advance(size);
       const { digest } = await hashFile(path);
       const { size: plainSize, sha256 } = image.digests;
-      return { size, digest, unpacked: { size: plainSize, digest: sha256 } };
+      const { payload } = image;
+      return { size, digest, unpacked: { size: plainSize, digest: sha256 }, ...(payload ? { payload } : {}) };
     } finally {
       step.end();
     }

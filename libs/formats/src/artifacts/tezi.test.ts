@@ -53,6 +53,7 @@ async function withRelease<T>(
     base,
     rootfs: base.tezi ? await base.openRootfs({}).catch(() => undefined as any) : (undefined as any),
     store: planOf('boxship-store'),
+    signature: { start: 0, end: 0 },
     data: planOf('boxship-data'),
     dataTree: tree,
     identity: () => UUID,

@@ -1,4 +1,5 @@
 import type { PlannedFormat } from '../artifact-format.ts';
+import { storePart } from '../payload.ts';
 import type { TeziFields } from '../tezi/compose-image-json.ts';
 import { teziExchange } from '../tezi/tezi-exchange.ts';
 import { bytesPart, planOnTezi, tarOf, unpackedSize } from '../tezi/tezi-plan.ts';
@@ -23,6 +24,7 @@ export const tezi: PlannedFormat = {
       dataBytes: data.sizeBytes,
       dataContentBytes: unpackedSize(dataTree),
       data: bytesPart(OWN_FILES.data, await tarOf(dataTree)),
+      payload: (start) => storePart(release, start),
     });
   },
   exchange: teziExchange,

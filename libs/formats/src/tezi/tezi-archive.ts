@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile } from '@boxship/disk';
+import { hashParts } from '@boxship/disk';
 import { tarHeader, type Ext4Plan } from '@boxship/filesystem';
 import { fileWriter, withPath } from '@boxship/host';
 import { alignUp, writerSlice, type ContentSource, type RandomWriter } from '@boxship/model';
 import type { ArtifactSink } from '../artifact-format.ts';
+import type { PayloadPlan } from '../payload.ts';
 
 /** One file of the archive: bytes at hand, a file of the vendor as it is, or a file system as an image. */
 export type ArchivePart = { readonly name: string; readonly size: number } & (
@@ -40,6 +41,7 @@ export async function openArchive(
   folder: string,
   name: string,
   { size, parts }: ArchivePlan,
+  payload: PayloadPlan | undefined,
   signal: AbortSignal | undefined,
 ): Promise<ArtifactSink> {
   const path = join(folder, name);
@@ -73,7 +75,9 @@ export async function openArchive(
       })),
     settle: () => close(handle, path),
     async finish() {
-      return [{ name, ...(await hashFile(path)) }];
+      const counted = payload?.parts.map(({ ranges }) => ranges) ?? [];
+      const { size, digest, parts } = await hashParts(path, counted);
+      return [{ name, size, digest, ...(payload ? { payload: payload.payload(parts) } : {}) }];
     },
     abandon: () => handle.close(),
   };

@@ -7,11 +7,13 @@ import {
   type ArtifactRelease,
   type PlannedArtifact,
   type PlannedPartition,
+  type RootfsChange,
 } from '../artifact-format.ts';
+import { planPayload, type PayloadPart, type PayloadPlan } from '../payload.ts';
 import { composeImageJson, OWN_FILES, type TeziFields } from './compose-image-json.ts';
 import { findTeziRootfs, type TeziRootfs } from './find-rootfs.ts';
 import type { TeziPartition } from './image-json.ts';
-import { openArchive, planArchive, type ArchivePart } from './tezi-archive.ts';
+import { openArchive, planArchive, type ArchivePart, type ArchivePlan } from './tezi-archive.ts';
 import { IMAGE_JSON } from './tezi-folder.ts';
 import type { TeziImage } from './tezi-image.ts';
 
@@ -24,6 +26,8 @@ export interface OwnParts {
   readonly dataBytes: number;
   readonly dataContentBytes: number;
   readonly data: ArchivePart;
+  /** What of the store at `start` does not depend on the signing key, when that is known. */
+  readonly payload?: (start: number) => PayloadPart;
 }
 
 /** The installer makes an MBR unless it is told otherwise. */
@@ -62,12 +66,29 @@ export async function planOnTezi(
     own.data,
     own.store,
   ];
+  const changes = changesOf(edits, socket);
   return {
-    ...plannedArchive(variant, parts),
+    ...plannedArchive(variant, parts, (archive) => own.payload && payloadOf(archive, own.payload, variant, changes)),
     table: layouts(image, rootfs, own),
-    changes: changesOf(edits, socket),
+    changes,
     warnings: warningsOf(image, rootfs),
   };
+}
+
+/** The vendor's files are in the digest of the base, the socket holds the key: all else of the archive. */
+function payloadOf(
+  { parts }: ArchivePlan,
+  payload: (start: number) => PayloadPart,
+  variant: Variant,
+  changes: readonly RootfsChange[],
+): PayloadPlan {
+  const counted = parts.flatMap(({ part, start }): readonly PayloadPart[] => {
+    if ('filesystem' in part) return [payload(start)];
+    return 'bytes' in part && part.name !== OWN_FILES.socket
+      ? [{ name: part.name, ranges: [{ start, end: start + part.size }] }]
+      : [];
+  });
+  return planPayload(variant, changes, counted);
 }
 
 export function bytesPart(name: string, bytes: Uint8Array): ArchivePart {
@@ -83,6 +104,7 @@ export function vendorParts({ files, folder }: TeziImage): readonly ArchivePart[
 export function plannedArchive(
   variant: Variant,
   parts: readonly ArchivePart[],
+  payloadOfArchive: (archive: ArchivePlan) => PayloadPlan | undefined = () => undefined,
 ): Pick<PlannedArtifact, 'files' | 'bytesToWrite' | 'vendorBytes' | 'sources' | 'open'> {
   const name = bundleName(variant);
   const archive = planArchive(name, parts, variant.epoch);
@@ -92,7 +114,7 @@ export function plannedArchive(
     bytesToWrite: archive.size,
     vendorBytes: parts.reduce((sum, part) => sum + ('path' in part ? part.size : 0), 0),
     sources: parts.flatMap((part) => ('filesystem' in part ? part.filesystem.sources() : [])),
-    open: (folder, { signal } = {}) => openArchive(folder, file, archive, signal),
+    open: (folder, { signal } = {}) => openArchive(folder, file, archive, payloadOfArchive(archive), signal),
   };
 }
 
