@@ -45,7 +45,7 @@ const map = (values: object) => ({ type: 'object', additionalProperties: values 
 const list = (items: object) => ({ type: 'array', items });
 const descriptor = object({ mediaType: text, digest, size });
 
-const lockSchema = object({
+export const lockSchema = object({
   lockVersion: { const: 1 },
   product: text,
   epoch: { type: 'integer' },
@@ -88,7 +88,9 @@ export async function readLock(productFile: string): Promise<Lock> {
   } catch (error) {
     throw new UserError('BAD_LOCK', `${path} is not JSON: ${(error as Error).message}`, hint, { file: path });
   }
-  const validate = new Ajv({ strict: true }).compile<Lock>(lockSchema);
+  const validate = new Ajv({ strict: true, validateSchema: false, code: { optimize: false } }).compile<Lock>(
+    lockSchema,
+  );
   if (validate(value)) {
     refuseTwins(value, path);
     return value;
