@@ -26,21 +26,23 @@ export interface GeneratedLayer {
   readonly optInName: string;
   readonly optIn: string;
   readonly images: readonly string[];
-  /** What was asked for. */
-  readonly plan: LayerPlan;
+  /** What was asked for, and of its one engine. */
+  readonly plan: LayerPlan & Pick<LayerPlan['engines'][number], 'needs' | 'features'>;
 }
 
 export interface LayerOptions {
   readonly machine?: string;
+  /** Engine of the variant `pro`, when it is another one. */
+  readonly pro?: string;
 }
 
 /** What the program writes for a sample product, below the folder of these tests, where a user who builds may read it. */
 export async function generateLayer(
   release: Release,
   engine: string,
-  { machine = 'qemux86-64' }: LayerOptions = {},
+  { machine = 'qemux86-64', pro }: LayerOptions = {},
 ): Promise<GeneratedLayer> {
-  const folder = join(yoctoFolder(), release, 'layers', `${engine}-${machine}`);
+  const folder = join(yoctoFolder(), release, 'layers', `${engine}${pro === undefined ? '' : `-${pro}`}-${machine}`);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const text = `apiVersion: boxship/v1
@@ -49,7 +51,7 @@ version: 1.4.0
 machines: { ${machine}: {} }
 engine: ${engine}
 apps: { web: { compose: ./compose.yaml }, hmi: { compose: ./compose.yaml } }
-variants: { basic: { apps: [web] }, pro: { extends: basic, apps: [hmi] } }
+variants: { basic: { apps: [web] }, pro: { extends: basic, apps: [hmi]${pro === undefined ? '' : `, engine: ${pro}`} } }
 signing: { key: ./release.key }
 yocto: { release: ${release}, maintainer: Jane Doe <jane@acme.example> }
 `;
@@ -68,7 +70,7 @@ yocto: { release: ${release}, maintainer: Jane Doe <jane@acme.example> }
     optInName,
     optIn: join(path, optInName),
     images: plan.variants.map(({ recipePart }) => `${name}-image-${recipePart}`),
-    plan,
+    plan: { ...plan, needs: plan.engines[0]!.needs, features: plan.engines[0]!.features },
   };
 }
 

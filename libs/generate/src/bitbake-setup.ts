@@ -1,7 +1,7 @@
 import { bitbakeRepository } from '@boxship/yocto';
 import { repositoriesOf } from './kas-files.ts';
 import type { LayerFile } from './layer-files.ts';
-import type { LayerPlan, PlannedMachine } from './layer-plan.ts';
+import { engineNames, type LayerPlan, type PlannedMachine } from './layer-plan.ts';
 
 /** A configuration of bitbake-setup for each machine, in releases that have it (bitbake setup-schema/). */
 export function bitbakeSetupFiles(plan: LayerPlan): readonly LayerFile[] {
@@ -33,7 +33,7 @@ function setupDocument(plan: LayerPlan, machine: PlannedMachine): object {
       configurations: [
         {
           name: `${section.name}-${machine.name}`,
-          description: `Container host of ${plan.product} with ${plan.engine}`,
+          description: `Container host of ${plan.product} with ${engineNames(plan)}`,
           'setup-dir-name': `${section.name}-${machine.name}`,
           'bb-layers': machine.layers.map(({ folder, path }) => (path === '.' ? folder : `${folder}/${path}`)),
           'bb-layers-file-relative': ['../../meta-boxship', '..'],

@@ -1,18 +1,19 @@
 import { bitbakeWords } from '@boxship/yocto';
 import { devicePath } from './device-path.ts';
 import type { LayerFile, SharedValues } from './layer-files.ts';
-import type { LayerPlan } from './layer-plan.ts';
+import type { LayerPlan, PlannedEngine } from './layer-plan.ts';
 import { renderLayerFile } from './layer-template.ts';
 
-/** The package with the engine's configuration; nothing when the engine needs none. */
+/** The package with an engine's configuration; nothing when the engine needs none. */
 export function engineConfigFiles(
   plan: LayerPlan,
+  engine: PlannedEngine,
   shared: SharedValues,
   license: LayerFile,
 ): { readonly files: readonly LayerFile[]; readonly packages: readonly string[] } {
-  const { configuration, replacedPackages } = plan.needs;
+  const { configuration, replacedPackages } = engine.needs;
   if (configuration.length === 0) return { files: [], packages: [] };
-  const name = `${shared.name}-${plan.engine}-config`;
+  const name = `${shared.name}-${engine.name}-config`;
   const folder = `recipes-containers/${name}`;
   const files = configuration.map(({ path, text }) => ({ path, text, source: path.slice(1).replaceAll('/', '-').replace(':', '-') }));
   return {

@@ -77,7 +77,7 @@ async function readBundles(plan: LayerPlan, stores: string): Promise<StoreBundle
   const bundles: Record<string, StoreBundle> = {};
   for (const variant of plan.variants) {
     for (const machine of variant.machines) {
-      const part = `${plan.product}-${plan.version}/${machine.name}-${plan.engine}-${variant.name}`;
+      const part = `${plan.product}-${plan.version}/${machine.name}-${variant.engine.name}-${variant.name}`;
       const folder = join(stores, part);
       const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;

@@ -24,6 +24,13 @@ const LAYERS: readonly (readonly [folder: string, changes: Readonly<Record<strin
     },
   ],
   [
+    'two-engines-wrynose',
+    {
+      variants: '{ basic: { apps: [web] }, pro: { extends: basic, apps: [hmi], engine: podman } }',
+      yocto: `{ release: wrynose, ${MAINTAINER} }`,
+    },
+  ],
+  [
     'settings-wrynose',
     {
       machines: '{ imx8mp-lpddr4-evk: {}, raspberrypi4-64: {} }',

@@ -1,7 +1,7 @@
 import { UserError } from '@boxship/model';
 import { bitbakeString, bitbakeWords } from '@boxship/yocto';
 import type { LayerFile, SharedValues } from './layer-files.ts';
-import type { LayerPlan, PlannedMachine, PlannedVariant } from './layer-plan.ts';
+import type { LayerPlan, PlannedEngine, PlannedMachine, PlannedVariant } from './layer-plan.ts';
 import { renderLayerFile } from './layer-template.ts';
 import { wksLines } from './wks-lines.ts';
 
@@ -19,12 +19,17 @@ export interface StoreBundle {
 export type StoreBundles = Readonly<Record<string, StoreBundle>>;
 
 /** An image for each variant, the layout of the disk for each machine, and the stores where bitbake puts them in. */
-export function imageFiles(plan: LayerPlan, shared: SharedValues, bundles?: StoreBundles): readonly LayerFile[] {
+export function imageFiles(
+  plan: LayerPlan,
+  valuesOf: (engine: PlannedEngine) => SharedValues,
+  bundles?: StoreBundles,
+): readonly LayerFile[] {
   const { section } = plan;
   const inBuild = section.bundle === 'build';
   const files: LayerFile[] = [];
   for (const variant of plan.variants) {
     const bundle = `${section.name}-bundle-${variant.recipePart}`;
+    const shared = valuesOf(variant.engine);
     files.push({
       path: `recipes-core/images/${section.name}-image-${variant.recipePart}.bb`,
       text: renderLayerFile('recipes-core/images/[name]-image-[variant].bb', {
@@ -34,13 +39,13 @@ export function imageFiles(plan: LayerPlan, shared: SharedValues, bundles?: Stor
         summary: bitbakeString(`${section.summary}: ${variant.name}`, 'yocto.summary'),
         packages: bitbakeWords([
           'packagegroup-core-boot',
-          `packagegroup-${section.name}-${plan.engine}`,
+          `packagegroup-${section.name}-${variant.engine.name}`,
           ...section.packages,
           '${CORE_IMAGE_EXTRA_INSTALL}',
         ]),
         bundle: inBuild ? bundle : '',
-        units: plan.needs.units.join(' '),
-        probe: plan.needs.probe.join(' '),
+        units: variant.engine.needs.units.join(' '),
+        probe: variant.engine.needs.probe.join(' '),
       }),
     });
     if (inBuild) files.push(bundleFile(plan, variant, shared, bundles));

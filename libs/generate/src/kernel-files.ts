@@ -17,7 +17,7 @@ const appends: Readonly<Record<Kernel['fragments'], (plan: LayerPlan, kernel: Ke
 };
 
 /**
- * The options of the engine for every kernel of the machines: as a feature for linux-yocto, as a fragment for the kernels of
+ * The options of the engines for every kernel of the machines: as a feature for linux-yocto, as a fragment for the kernels of
  * vendors, whose appends lie below `dynamic-layers/<collection>/`. Every append waits for the layer's override.
  */
 export function kernelFiles(plan: LayerPlan): { readonly files: readonly LayerFile[]; readonly dynamicLayers: readonly string[] } {
@@ -32,19 +32,24 @@ export function kernelFiles(plan: LayerPlan): { readonly files: readonly LayerFi
 
 function featureFiles(plan: LayerPlan, kernel: Kernel): readonly LayerFile[] {
   const { name } = plan.section;
-  const values = { name, product: plan.product, engine: plan.engine };
   const folder = kernelFolder(kernel);
   const kmeta = `${folder}/${name}-kmeta`;
   return [
     {
       path: `${folder}/${kernel.recipe}_%.bbappend`,
-      text: renderLayerFile('recipes-kernel/linux/linux-yocto_%.bbappend', values),
+      text: renderLayerFile('recipes-kernel/linux/linux-yocto_%.bbappend', { name, engines: plan.engines }),
     },
-    {
-      path: `${kmeta}/${name}-${plan.engine}.scc`,
-      text: renderLayerFile('recipes-kernel/linux/[name]-kmeta/[name]-[engine].scc', values),
-    },
-    { path: `${kmeta}/${name}-${plan.engine}.cfg`, text: kernelConfig(plan, kernel) },
+    ...plan.engines.flatMap(({ name: engine }) => [
+      {
+        path: `${kmeta}/${name}-${engine}.scc`,
+        text: renderLayerFile('recipes-kernel/linux/[name]-kmeta/[name]-[engine].scc', {
+          name,
+          engine,
+          product: plan.product,
+        }),
+      },
+      { path: `${kmeta}/${name}-${engine}.cfg`, text: kernelConfig(engine, kernel) },
+    ]),
   ];
 }
 
@@ -57,12 +62,15 @@ function fragmentFiles(plan: LayerPlan, kernel: Kernel, variable = ''): readonly
       path: `${folder}/${kernel.recipe}_%.bbappend`,
       text: renderLayerFile('dynamic-layers/[collection]/recipes-kernel/linux/[kernel]_%.bbappend', {
         name,
-        engine: plan.engine,
+        engines: plan.engines,
         variable,
         unpackFolder: `\${${plan.release.unpackVariable}}`,
       }),
     },
-    { path: `${folder}/files/${name}-${plan.engine}.cfg`, text: kernelConfig(plan, kernel) },
+    ...plan.engines.map(({ name: engine }) => ({
+      path: `${folder}/files/${name}-${engine}.cfg`,
+      text: kernelConfig(engine, kernel),
+    })),
   ];
 }
 
@@ -71,14 +79,14 @@ function kernelFolder({ collection }: Kernel): string {
 }
 
 /** A configuration fragment: each option with what it is for, grouped by where that is said. */
-function kernelConfig(plan: LayerPlan, { recipe, version }: Kernel): string {
-  const table = pick<EngineKernelOptions>('engine', kernelTables, plan.engine);
+function kernelConfig(engine: string, { recipe, version }: Kernel): string {
+  const table = pick<EngineKernelOptions>('engine', kernelTables, engine);
   const groups = new Map<string, object[]>();
   for (const { symbol, want, why, source } of wantedOptions(table, { version })) {
     groups.set(source, [...(groups.get(source) ?? []), { symbol, want, why }]);
   }
   return renderLayerFile('recipes-kernel/linux/[name]-kmeta/[name]-[engine].cfg', {
-    engine: plan.engine,
+    engine,
     kernel: `${recipe} ${version}`,
     groups: [...groups].map(([source, options]) => ({ source, options })),
   });

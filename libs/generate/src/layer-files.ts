@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { bitbakeString, bitbakeWords } from '@boxship/yocto';
+import { bitbakeString, bitbakeWords, type BuildNeeds } from '@boxship/yocto';
 import { bitbakeSetupFiles } from './bitbake-setup.ts';
 import { engineConfigFiles } from './engine-config.ts';
 import { imageFiles, type StoreBundles } from './image-files.ts';
 import { kasFiles } from './kas-files.ts';
 import { kernelFiles } from './kernel-files.ts';
-import type { LayerPlan } from './layer-plan.ts';
+import { engineNames, type LayerPlan, type PlannedEngine } from './layer-plan.ts';
 import { renderLayerFile } from './layer-template.ts';
 import { socketPackage, type SocketKey } from './socket-package.ts';
 
@@ -43,29 +43,40 @@ export interface SharedValues {
  * Every file of `meta-<name>`, sorted by path; equal plans and inputs give equal bytes. Errors: BAD_BITBAKE_TEXT, NO_BUNDLE.
  */
 export async function layerFiles(plan: LayerPlan, inputs: LayerInputs): Promise<readonly LayerFile[]> {
-  const { section, release, needs, machines } = plan;
+  const { section, release, engines, machines } = plan;
   const { name } = section;
   const license: LayerFile = { path: 'LICENSE', text: renderLayerFile('LICENSE', { product: plan.product }) };
-  const shared: SharedValues = {
+  const shared = (engine: string, features: readonly string[]): SharedValues => ({
     name,
     product: plan.product,
     version: plan.version,
-    engine: plan.engine,
+    engine,
     homepage: bitbakeString(section.homepage, 'yocto.homepage'),
     bugtracker: bitbakeString(section.bugtracker, 'yocto.bugtracker'),
     machines: `^(${machines.map(({ machine }) => machine.replaceAll('.', '\\.')).join('|')})$`,
-    features: plan.features.join(' '),
+    features: features.join(' '),
     licenseMd5: createHash('md5').update(license.text).digest('hex'),
     sourceFolder: `\${${release.unpackVariable}}`,
-  };
+  });
+  const valuesOf = ({ name: engine, features }: PlannedEngine) => shared(engine, features);
   const kernel = kernelFiles(plan);
-  const engineConfig = engineConfigFiles(plan, shared, license);
-  const socket = await socketPackage(plan, shared, license, inputs.key);
-  const packages = [
-    ...needs.packages,
-    ...engineConfig.packages,
-    ...socket.packages,
-  ].sort();
+  const ofEngines: LayerFile[] = [];
+  for (const engine of engines) {
+    const values = valuesOf(engine);
+    const { needs } = engine;
+    const configuration = engineConfigFiles(plan, engine, values, license);
+    const socket = await socketPackage(plan, engine, values, license, inputs.key);
+    ofEngines.push(...configuration.files, ...socket.files, {
+      path: `recipes-core/packagegroups/packagegroup-${name}-${engine.name}.bb`,
+      text: renderLayerFile('recipes-core/packagegroups/packagegroup-[name]-[engine].bb', {
+        ...values,
+        packages: bitbakeWords([...needs.packages, ...configuration.packages, ...socket.packages].sort()),
+        recommended: needs.recommendedPackages.length > 0 ? bitbakeWords(needs.recommendedPackages) : '',
+      }),
+    });
+  }
+  const all = <T>(list: (needs: BuildNeeds) => readonly T[]): T[] => [...new Set(engines.flatMap(({ needs }) => list(needs)))];
+  const profiles = all(({ containerProfile }) => (containerProfile ? [containerProfile] : []));
   const files: LayerFile[] = [
     license,
     {
@@ -73,7 +84,7 @@ export async function layerFiles(plan: LayerPlan, inputs: LayerInputs): Promise<
       text: renderLayerFile('conf/layer.conf', {
         name,
         series: release.layerSeries.join(' '),
-        depends: bitbakeWords(['boxship', 'core', ...needs.layers]),
+        depends: bitbakeWords(['boxship', 'core', ...all(({ layers }) => layers)]),
         dynamicLayers: kernel.dynamicLayers,
       }),
     },
@@ -81,36 +92,41 @@ export async function layerFiles(plan: LayerPlan, inputs: LayerInputs): Promise<
       path: `conf/distro/include/${name}.inc`,
       text: renderLayerFile('conf/distro/include/[name].inc', {
         name,
-        features: needs.distroFeatures.join(' '),
-        containerProfile: needs.containerProfile ?? '',
-        variables: Object.entries(needs.distroVariables).map(([variable, value]) => ({
-          name: variable,
-          value: bitbakeString(value, variable),
-        })),
+        features: all(({ distroFeatures }) => distroFeatures).sort().join(' '),
+        // meta-virtualization's own default serves several
+        containerProfile: profiles.length === 1 ? profiles[0] : '',
+        variables: distroVariables(engines),
       }),
     },
-    {
-      path: `recipes-core/packagegroups/packagegroup-${name}-${plan.engine}.bb`,
-      text: renderLayerFile('recipes-core/packagegroups/packagegroup-[name]-[engine].bb', {
-        ...shared,
-        packages: bitbakeWords(packages),
-        recommended: needs.recommendedPackages.length > 0 ? bitbakeWords(needs.recommendedPackages) : '',
-      }),
-    },
-    ...engineConfig.files,
-    ...socket.files,
+    ...ofEngines,
     ...kernel.files,
-    ...imageFiles(plan, shared, inputs.bundles),
+    ...imageFiles(plan, valuesOf, inputs.bundles),
     ...kasFiles(plan, inputs.storesFromOut),
     ...bitbakeSetupFiles(plan),
     { path: 'SECURITY.md', text: renderLayerFile('SECURITY.md', { maintainer: section.maintainer }) },
     { path: 'README.md', text: readme(plan) },
   ];
   if (release.hasConfFragments) {
-    files.push({ path: 'conf/fragments/containers.conf', text: renderLayerFile('conf/fragments/containers.conf', shared) });
+    files.push({ path: 'conf/fragments/containers.conf', text: renderLayerFile('conf/fragments/containers.conf', shared(engineNames(plan), [])) });
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 } // prettier-ignore
+
+/** Assignments of the distro. Two engines that want different values would need a distro each; there are no such ones. */
+function distroVariables(
+  engines: readonly PlannedEngine[],
+): readonly { readonly name: string; readonly value: string }[] {
+  const wanted = new Map<string, string>();
+  for (const { name, needs } of engines) {
+    for (const [variable, value] of Object.entries(needs.distroVariables)) {
+      const text = bitbakeString(value, variable);
+      if ((wanted.get(variable) ?? text) !== text)
+        throw new Error(`${name} and another engine want different values of ${variable}`);
+      wanted.set(variable, text);
+    }
+  }
+  return [...wanted].map(([name, value]) => ({ name, value }));
+}
 
 function readme(plan: LayerPlan): string {
   const { section, release } = plan;
@@ -120,7 +136,7 @@ function readme(plan: LayerPlan): string {
     name: section.name,
     summary: section.summary,
     release: `Yocto ${release.version} (${release.name})`,
-    engine: plan.engine,
+    engine: engineNames(plan),
     fragment: release.hasConfFragments ? `${section.name}/containers` : '',
     builds: plan.variants.flatMap((variant) =>
       variant.machines.map(({ name, description }) => ({

@@ -36,8 +36,17 @@ export interface PlannedMachine {
   readonly layers: readonly ResolvedLayer[];
 }
 
+/** An engine that images of the layer are a host of. */
+export interface PlannedEngine {
+  readonly name: string;
+  readonly needs: BuildNeeds;
+  /** DISTRO_FEATURES of the engine, and systemd for the device socket; sorted. */
+  readonly features: readonly string[];
+}
+
 export interface PlannedVariant {
   readonly name: string;
+  readonly engine: PlannedEngine;
   /** The variant's part of a recipe's name: no dots and underscores. */
   readonly recipePart: string;
   readonly machines: readonly PlannedMachine[];
@@ -51,12 +60,15 @@ export interface LayerPlan {
   readonly packageVersion: string;
   readonly section: YoctoSection;
   readonly release: YoctoRelease;
-  readonly engine: string;
-  readonly needs: BuildNeeds;
-  /** DISTRO_FEATURES of the engine, and systemd for the device socket; sorted. */
-  readonly features: readonly string[];
+  /** Those of the variants, by name; one of them in each image. */
+  readonly engines: readonly PlannedEngine[];
   readonly machines: readonly PlannedMachine[];
   readonly variants: readonly PlannedVariant[];
+}
+
+/** `docker`, or `docker and podman`. */
+export function engineNames({ engines }: LayerPlan): string {
+  return engines.map(({ name }) => name).join(' and ');
 }
 
 export interface PlanLayerOptions {
@@ -81,19 +93,23 @@ export function planLayer(product: Product, options: PlanLayerOptions = {}): Lay
   }
   const release = findYoctoRelease(options.release ?? section.release);
   const problems: Problem[] = [];
-  const engine = engineOfLayer(product, problems);
-  const [needs] = product.machines.flatMap(({ platform, where }) => {
-    const options = { platform, settings: product.engineSettings, ...(engine.start ? { start: engine.start } : {}) };
-    return collected(problems, where, () => buildNeedsOf(engine.name, release, options)) ?? [];
-  });
+  const engines = planEngines(product, release, problems);
+  const layers = [...new Set(engines.flatMap(({ needs }) => needs.layers))];
   const machines = product.machines.flatMap((machine) =>
-    planMachine(machine, section, release, needs, options.pins, problems),
+    planMachine(machine, section, release, layers, options.pins, problems),
   );
-  const variants = product.variants.map((variant): PlannedVariant => ({
-    name: variant.name,
-    recipePart: recipePart(variant.name),
-    machines: machines.filter(({ name }) => variant.machines.includes(name)),
-  }));
+  const variants = product.variants.flatMap((variant): PlannedVariant[] => {
+    const engine = engines.find(({ name }) => name === engineOfVariant(product, variant));
+    if (!engine) return []; // it is among the problems
+    return [
+      {
+        name: variant.name,
+        engine,
+        recipePart: recipePart(variant.name),
+        machines: machines.filter(({ name }) => variant.machines.includes(name)),
+      },
+    ];
+  });
   refuseSameNames(product, variants, machines, problems);
   if (problems.length > 0) throw new UserError(problems);
   return {
@@ -102,39 +118,68 @@ export function planLayer(product: Product, options: PlanLayerOptions = {}): Lay
     packageVersion: packageVersion(product.version),
     section,
     release,
-    engine: engine.name,
-    needs: needs!,
-    features: [...new Set([...needs!.distroFeatures, 'systemd'])].sort(),
+    engines,
     machines,
     variants: variants.filter((variant) => variant.machines.length > 0),
   };
 }
 
-/** The engine that every variant has on every machine. Problems: SEVERAL_ENGINES. */
-function engineOfLayer(product: Product, problems: Problem[]): VariantEngine {
-  const used = product.variants.flatMap((variant) =>
-    product.machines
-      .filter(({ name }) => variant.machines.includes(name))
-      .map((machine) => variant.engine ?? machine.engine ?? product.engine),
-  );
-  const names = [...new Set(used.map(({ name }) => name))].sort();
-  if (names.length > 1) {
-    problems.push({
-      code: 'SEVERAL_ENGINES',
-      message: `the variants use ${names.join(' and ')}; one layer makes a host of one engine`,
-      hint: 'Make a product file for each engine, with a yocto.name of its own.',
-      where: product.yocto!.where,
-    });
+type ProductVariant = Product['variants'][number];
+
+/** The engine of each machine of a variant, in their order. */
+function enginesOfVariant(product: Product, variant: ProductVariant): readonly (readonly [Machine, VariantEngine])[] {
+  return product.machines
+    .filter(({ name }) => variant.machines.includes(name))
+    .map((machine) => [machine, variant.engine ?? machine.engine ?? product.engine]);
+}
+
+function engineOfVariant(product: Product, variant: ProductVariant): string {
+  return (enginesOfVariant(product, variant)[0]?.[1] ?? variant.engine ?? product.engine).name;
+}
+
+/** The engines of all variants. Problems: SEVERAL_ENGINES, ENGINE_NOT_ON_PLATFORM, UNKNOWN_ENGINE. */
+function planEngines(product: Product, release: YoctoRelease, problems: Problem[]): readonly PlannedEngine[] {
+  const used: (readonly [Machine, VariantEngine])[] = [];
+  for (const variant of product.variants) {
+    const own = enginesOfVariant(product, variant);
+    const names = [...new Set(own.map(([, { name }]) => name))];
+    if (names.length > 1) {
+      problems.push({
+        code: 'SEVERAL_ENGINES',
+        message: `the variant "${variant.name}" has ${own.map(([machine, { name }]) => `${name} on ${machine.name}`).join(' and ')}; its image is one bbRecipe for all of its machines`,
+        hint: 'Make a variant for each engine.',
+        where: variant.where,
+      });
+    }
+    used.push(...own);
   }
-  // an image that one of its variants starts through Compose must have it
-  return used.find(({ start }) => start === 'compose') ?? used[0] ?? product.engine;
+  for (const machine of product.machines) {
+    if (!used.some(([{ name }]) => name === machine.name)) used.push([machine, machine.engine ?? product.engine]);
+  }
+  const planned = new Map<string, PlannedEngine>();
+  const faulty = new Set<string>();
+  for (const [machine, { name }] of used) {
+    const { platform, where } = machine;
+    if (faulty.has(`${name} ${machine.name}`)) continue;
+    // an image that one of its variants starts through Compose must have it
+    const start = used
+      .map(([, engine]) => engine)
+      .find((engine) => engine.name === name && engine.start === 'compose')?.start;
+    const settings = product.engineSettings;
+    const needs = collected(problems, where, () =>
+      buildNeedsOf(name, release, { platform, settings, ...(start ? { start } : {}) }),
+    );
+    if (!needs) faulty.add(`${name} ${machine.name}`);
+    else planned.set(name, { name, needs, features: [...new Set([...needs.distroFeatures, 'systemd'])].sort() });
+  }
+  return [...planned.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function planMachine(
   machine: Machine,
   section: YoctoSection,
   release: YoctoRelease,
-  needs: BuildNeeds | undefined,
+  engineLayers: readonly string[],
   pins: LayerPins | undefined,
   problems: Problem[],
 ): PlannedMachine[] {
@@ -171,9 +216,7 @@ function planMachine(
       where,
     });
   }
-  const layers = collected(problems, where, () =>
-    resolveLayers(section, release, [...(needs?.layers ?? [])], yocto.layers, pins),
-  );
+  const layers = collected(problems, where, () => resolveLayers(section, release, engineLayers, yocto.layers, pins));
   const bitbakeCommit = pinOf(pins, release.name, bitbakeRepository, release.bitbakeBranch);
   return [
     {

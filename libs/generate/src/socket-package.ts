@@ -5,7 +5,7 @@ import type { TreeEntry } from '@boxship/model';
 import { bitbakeWords } from '@boxship/yocto';
 import { devicePath } from './device-path.ts';
 import type { LayerFile, SharedValues } from './layer-files.ts';
-import type { LayerPlan, PlannedMachine } from './layer-plan.ts';
+import type { LayerPlan, PlannedEngine, PlannedMachine } from './layer-plan.ts';
 import { renderLayerFile } from './layer-template.ts';
 
 /** The key that devices verify their store with. */
@@ -24,13 +24,15 @@ const UNITS = 'usr/lib/systemd/system/';
  */
 export async function socketPackage(
   plan: LayerPlan,
+  { name: engineName }: PlannedEngine,
   shared: SharedValues,
   license: LayerFile,
   key: SocketKey,
 ): Promise<{ readonly files: readonly LayerFile[]; readonly packages: readonly string[] }> {
-  const engine = Object.hasOwn(engines, plan.engine) ? (engines as Record<string, Engine>)[plan.engine] : undefined;
+  const engine = Object.hasOwn(engines, engineName) ? (engines as Record<string, Engine>)[engineName] : undefined;
   if (!engine) return { files: [], packages: [] };
-  const name = `${shared.name}-socket`;
+  // of several engines each has one of its own
+  const name = plan.engines.length > 1 ? `${shared.name}-${engineName}-socket` : `${shared.name}-socket`;
   const folder = `recipes-core/${name}`;
   const trees = plan.machines.map((machine) => ({ machine, entries: productEntries(plan, machine, engine, key) }));
   const entries = trees[0]?.entries ?? [];
@@ -57,6 +59,11 @@ export async function socketPackage(
           sources: regular.map(({ source }) => source),
           files: regular.map(({ entry, source }) => ({ source, target: target(entry.path), mode: octal(entry.mode) })),
           folders: folders.map(({ path, mode }) => ({ path: target(path), mode: octal(mode) })),
+          // they have the same files
+          others: plan.engines
+            .filter(({ name: other }) => other !== engineName)
+            .map(({ name: other }) => `${shared.name}-${other}-socket`)
+            .join(' '),
           packaged: bitbakeWords(
             [
               ...new Set([

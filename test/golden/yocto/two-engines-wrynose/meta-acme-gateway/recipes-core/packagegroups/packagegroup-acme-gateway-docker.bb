@@ -1,0 +1,23 @@
+SUMMARY = "Container host of acme-gateway, with docker"
+DESCRIPTION = "All that a root filesystem needs so that a store of containers of acme-gateway plugs in: the engine, its configuration, and the device socket with the values of the product."
+HOMEPAGE = "https://acme.example"
+BUGTRACKER = "https://acme.example"
+SECTION = "base"
+LICENSE = "MIT"
+CVE_PRODUCT = "acme-gateway"
+
+COMPATIBLE_MACHINE = "^(qemux86-64)$"
+
+PACKAGE_ARCH = "${MACHINE_ARCH}"
+
+inherit features_check packagegroup
+
+REQUIRED_DISTRO_FEATURES = "ipv6 seccomp systemd virtualization"
+
+RDEPENDS:${PN} = "\
+    acme-gateway-docker-config \
+    acme-gateway-docker-socket \
+    docker \
+"
+
+RRECOMMENDS:${PN} = "kernel-modules"

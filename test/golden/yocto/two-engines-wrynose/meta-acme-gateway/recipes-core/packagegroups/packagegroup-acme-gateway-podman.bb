@@ -1,0 +1,25 @@
+SUMMARY = "Container host of acme-gateway, with podman"
+DESCRIPTION = "All that a root filesystem needs so that a store of containers of acme-gateway plugs in: the engine, its configuration, and the device socket with the values of the product."
+HOMEPAGE = "https://acme.example"
+BUGTRACKER = "https://acme.example"
+SECTION = "base"
+LICENSE = "MIT"
+CVE_PRODUCT = "acme-gateway"
+
+COMPATIBLE_MACHINE = "^(qemux86-64)$"
+
+PACKAGE_ARCH = "${MACHINE_ARCH}"
+
+inherit features_check packagegroup
+
+REQUIRED_DISTRO_FEATURES = "ipv6 seccomp systemd virtualization"
+
+RDEPENDS:${PN} = "\
+    aardvark-dns \
+    acme-gateway-podman-config \
+    acme-gateway-podman-socket \
+    netavark \
+    podman \
+"
+
+RRECOMMENDS:${PN} = "kernel-modules"
