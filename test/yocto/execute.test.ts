@@ -3,7 +3,7 @@ import { lstat, readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect } from 'vitest';
 import { socketFiles } from '@boxship/device-socket';
-import { BOXSHIP_NAMESPACE, uuidFrom } from '@boxship/disk';
+import { partitionIdentities } from '@boxship/disk';
 import { docker } from '../../libs/engines/src/docker/index.ts';
 import { publicKeyPem } from '../../libs/generate/src/testing/sample-layer.ts';
 import {
@@ -75,7 +75,7 @@ async function treeOf(root: string): Promise<Map<string, string>> {
 /** What compose adds to the rootfs of the same product and machine when it finds no socket there. */
 async function addedByCompose({ plan }: GeneratedLayer): Promise<Record<string, string>> {
   const [machine] = plan.machines;
-  const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${plan.product}/${machine!.name}/${role}`);
+  const identity = partitionIdentities(plan.product, machine!.name);
   const { entries } = socketFiles({
     engines: [docker.socket],
     product: plan.product,

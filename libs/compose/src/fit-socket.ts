@@ -3,6 +3,7 @@ import {
   checkSocketNeeds,
   mountUnitName,
   socketFiles,
+  socketVersion,
   type SocketFiles,
   type SocketOptions,
 } from '@boxship/device-socket';
@@ -10,7 +11,6 @@ import { engines } from '@boxship/engines';
 import { pick, UserError, type DeviceFacts, type PartitionTableType, type Variant } from '@boxship/model';
 import type { OpenProduct } from './open-product.ts';
 import type { StorePartitions } from './store-partitions.ts';
-import { SOCKET_VERSION } from './store-manifest.ts';
 
 /**
  * What the rootfs needs so that a store of ours plugs in: nothing when it has a device socket, which then must be the one
@@ -20,7 +20,7 @@ import { SOCKET_VERSION } from './store-manifest.ts';
 export function fitSocket(
   facts: DeviceFacts,
   options: SocketOptions,
-  needed = SOCKET_VERSION,
+  needed = socketVersion,
 ): Pick<SocketFiles, 'entries' | 'listing'> {
   const { socket } = facts;
   if (!socket) {

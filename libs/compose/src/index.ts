@@ -2,7 +2,6 @@ export { composeProduct, planProduct, type ComposedVariant, type ComposeOptions 
 export { openProduct, type OpenProduct, type OpenProductOptions, type Selection } from './open-product.ts';
 export { RELEASE_FILE, type Release, type ReleaseFile, type ReleasePartition } from './release.ts';
 export { rebase, type RebaseOptions } from './rebase.ts';
-export { SOCKET_VERSION } from './store-manifest.ts';
 export {
   storeProduct,
   type StoreBundle,

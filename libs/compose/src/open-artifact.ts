@@ -1,5 +1,6 @@
 import { join, dirname, resolve } from 'node:path';
 import { stat } from 'node:fs/promises';
+import { socketVersion } from '@boxship/device-socket';
 import { engines } from '@boxship/engines';
 import { openExt4 } from '@boxship/filesystem';
 import {
@@ -14,7 +15,6 @@ import {
 import { UserError, parseDigest, pick, type RandomReader } from '@boxship/model';
 import type { OpenProduct } from './open-product.ts';
 import type { Release, ReleaseFile } from './release.ts';
-import { SOCKET_VERSION } from './store-manifest.ts';
 import { verifyRelease } from './verify-release.ts';
 
 /** An artifact that was made before, verified and open. */
@@ -107,19 +107,19 @@ async function readStoreFacts(partition: RandomReader): Promise<StoreFacts> {
       throw error;
     });
   if (text === undefined) throw unreadable('it has no store.json');
-  const { kind, socketVersion, engine } = parseObject(text) ?? {};
-  if (kind !== 'boxship-store' || !Number.isSafeInteger(socketVersion) || typeof engine !== 'string') {
+  const { kind, socketVersion: needed, engine } = parseObject(text) ?? {};
+  if (kind !== 'boxship-store' || !Number.isSafeInteger(needed) || typeof engine !== 'string') {
     throw unreadable('its store.json is not one of ours');
   }
   pick('engine', engines, engine); // one that we do not know was put there by a newer Boxship
-  if ((socketVersion as number) > SOCKET_VERSION) {
+  if ((needed as number) > socketVersion) {
     throw new UserError(
       'STORE_TOO_NEW',
-      `the store of the artifact is made for device socket ${socketVersion as number}; this Boxship knows ${SOCKET_VERSION}`,
+      `the store of the artifact is made for device socket ${needed as number}; this Boxship knows ${socketVersion}`,
       'Use a newer Boxship.',
     );
   }
-  return { socketVersion: socketVersion as number, engine };
+  return { socketVersion: needed as number, engine };
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

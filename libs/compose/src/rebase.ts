@@ -1,4 +1,5 @@
 import { fileIdentity, releaseFolder } from '@boxship/catalog';
+import { partitionIdentities } from '@boxship/disk';
 import { socketWarnings } from '@boxship/device-socket';
 import { engines } from '@boxship/engines';
 import { probeBaseImage, type BaseImage, type BaseRootfs } from '@boxship/formats';
@@ -10,7 +11,6 @@ import type { OpenProduct } from './open-product.ts';
 import { refuseOtherArchitecture } from './refuse-other-architecture.ts';
 import { refuseOtherMachine } from './refuse-other-machine.ts';
 import { refuseStoreInBase } from './refuse-store.ts';
-import { identityOf } from './store-partitions.ts';
 import { keyIdOf, refuseOtherProduct } from './update-apps.ts';
 import {
   exchangeFolder,
@@ -68,7 +68,7 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
     tools: { ...open.lock.tools, boxship: open.version },
   };
   const folder = await exchangeFolder(options.out, variant, artifact);
-  const identity = identityOf(variant);
+  const identity = partitionIdentities(variant.product, variant.machine.name);
   const made = await format.exchange.planRebase(
     {
       variant,

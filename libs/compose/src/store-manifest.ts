@@ -8,10 +8,9 @@ import {
   type TreeEntry,
   type Variant,
 } from '@boxship/model';
+import { socketVersion } from '@boxship/device-socket';
 import { generatedFile, streamedFile } from '@boxship/engines';
 
-/** The socket that a store of ours needs on the device; a socket of this version or later takes it. */
-export const SOCKET_VERSION = 1;
 /** Where the signature of `store.json` lies in the store. */
 export const SIGNATURE_FILE = 'store.json.sig';
 /** Room for the signature inside the store: base64 of an ECDSA P-256 signature in DER (at most 72 bytes) and newlines. */
@@ -30,7 +29,7 @@ export async function storeManifest(variant: Variant, files: Tree, sign: SignDig
   const manifest = `${JSON.stringify(
     {
       kind: 'boxship-store',
-      socketVersion: SOCKET_VERSION,
+      socketVersion,
       product: variant.product,
       version: variant.version,
       variant: variant.name,

@@ -1,4 +1,4 @@
-import { BOXSHIP_NAMESPACE, uuidFrom } from '@boxship/disk';
+import { partitionIdentities, type PartitionIdentity } from '@boxship/disk';
 import type { EngineSocket } from '@boxship/device-socket';
 import { grantDevices } from '@boxship/catalog';
 import { directory, engines, type Preload } from '@boxship/engines';
@@ -34,11 +34,6 @@ export interface StorePartitions {
   readonly dataTree: Tree;
 }
 
-/** What has a UUID: the filesystems, what their directories are hashed with, and the partitions in a GPT. */
-export type PartitionIdentity =
-  | 'store' | 'store-hash-seed' | 'store-partition'
-  | 'data' | 'data-hash-seed' | 'data-partition'; // prettier-ignore
-
 /**
  * Lays out both file systems of a variant for a device of which `facts` are known; `storeBytes`: the store gets exactly that
  * size, whatever the variant says. Errors: STORE_FULL and those of the engine.
@@ -58,7 +53,7 @@ export async function planStorePartitions(
     return { app: grantDevices(app, variant), console: product.console };
   });
   const sign = async (digest: Uint8Array) => await (await open.signer()).sign(digest);
-  const identity = identityOf(variant);
+  const identity = partitionIdentities(variant.product, variant.machine.name);
 
   const preload = engine.preload(images, { epoch: variant.epoch });
   const tree = await storeTree(variant, engine, preload, images, apps, facts, sign);
@@ -66,11 +61,6 @@ export async function planStorePartitions(
   const dataTree = dataFolders(variant, engine.socket);
   const data = planData(variant, dataTree, identity);
   return { images, identity, store, signature: placeOfSignature(tree, store), data, dataTree };
-}
-
-/** UUIDs of what is ours on the devices of this product and machine. */
-export function identityOf({ product, machine }: Variant): StorePartitions['identity'] {
-  return (role) => uuidFrom(BOXSHIP_NAMESPACE, `${product}/${machine.name}/${role}`);
 }
 
 function planStore(

@@ -10,7 +10,7 @@ import {
 import { isInside, mountUnitName, type EngineMount, type EngineSocket } from './engine-socket.ts';
 import { readLayerFiles, renderSocketTemplate } from './socket-templates.ts';
 
-/** Version of the contract between a device's socket and a store. A socket accepts stores of its own and lower versions. */
+/** Version of the contract between a device's socket and a store. A store of ours needs it, or a later one. */
 export const socketVersion = 1;
 
 export interface SocketOptions {

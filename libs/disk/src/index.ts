@@ -32,4 +32,4 @@ export { readPartitionTable } from './partition-table.ts';
 export { serializePartitionTable, type Patch } from './partition-patches.ts';
 export { EFI_SYSTEM, isExtended, LINUX_FILESYSTEM, ROOT_PARTITION_TYPES } from './partition-type.ts';
 export { cloneOrCopyFile, copySparse, HOLE_BLOCK, type CopyOptions, type CopySource } from './sparse-file.ts';
-export { BOXSHIP_NAMESPACE, isUuid, uuidFrom } from './uuid.ts';
+export { isUuid, partitionIdentities, uuidFrom, type PartitionIdentity } from './uuid.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Namespace of every UUID that Boxship derives. Random once, fixed for ever: changing it changes every artifact. */
-export const BOXSHIP_NAMESPACE = '7c8e2a54-0d6b-4f7e-9a41-5b1f6f0a7e21';
+const BOXSHIP_NAMESPACE = '7c8e2a54-0d6b-4f7e-9a41-5b1f6f0a7e21';
 
 export function isUuid(text: string): boolean {
   return UUID.test(text);
@@ -22,6 +22,16 @@ export function uuidFrom(namespace: string, name: string): string {
   hash[6] = (hash[6]! & 0x0f) | 0x50;
   hash[8] = (hash[8]! & 0x3f) | 0x80;
   return dashed(hash.toString('hex', 0, 16));
+}
+
+/** What has a UUID: the file systems, what their directories are hashed with, and the partitions in a GPT. */
+export type PartitionIdentity =
+  | 'store' | 'store-hash-seed' | 'store-partition'
+  | 'data' | 'data-hash-seed' | 'data-partition'; // prettier-ignore
+
+/** UUIDs of our partitions on a machine of a product, the same in every version and variant: devices find them by these. */
+export function partitionIdentities(product: string, machine: string): (role: PartitionIdentity) => string {
+  return (role) => uuidFrom(BOXSHIP_NAMESPACE, `${product}/${machine}/${role}`);
 }
 
 /** A GUID as GPT stores it: the first three fields little-endian (UEFI 2.10, appendix A). Lower case. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { socketFiles } from '@boxship/device-socket';
-import { BOXSHIP_NAMESPACE, uuidFrom } from '@boxship/disk';
+import { partitionIdentities } from '@boxship/disk';
 import { engines } from '@boxship/engines';
 import { runProgram } from '@boxship/host';
 import type { TreeEntry } from '@boxship/model';
@@ -84,7 +84,7 @@ describe('what the recipes install', () => {
         await chmod(root, 0o755);
         await install(staticFiles(), /boxship-socket_.*\.bb$/, machine, root);
         await install(files, /acme-gateway-socket_.*\.bb$/, machine, root);
-        const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `acme-gateway/${machine}/${role}`);
+        const identity = partitionIdentities('acme-gateway', machine);
         const { entries } = socketFiles({
           engines: [(engines as Record<string, (typeof engines)['docker']>)[engine]!.socket],
           product: 'acme-gateway', machine, storeUuid: identity('store'), dataUuid: identity('data'), tableType, publicKeyPem, development: true,

@@ -1,5 +1,5 @@
 import { socketFiles } from '@boxship/device-socket';
-import { BOXSHIP_NAMESPACE, uuidFrom } from '@boxship/disk';
+import { partitionIdentities } from '@boxship/disk';
 import { engines, type Engine } from '@boxship/engines';
 import type { TreeEntry } from '@boxship/model';
 import { bitbakeWords } from '@boxship/yocto';
@@ -87,7 +87,7 @@ function productEntries(
   engine: Engine,
   key: SocketKey,
 ): readonly TreeEntry[] {
-  const identity = (role: string) => uuidFrom(BOXSHIP_NAMESPACE, `${plan.product}/${machine.name}/${role}`);
+  const identity = partitionIdentities(plan.product, machine.name);
   const { ofProduct } = socketFiles({
     engines: [engine.socket],
     product: plan.product,

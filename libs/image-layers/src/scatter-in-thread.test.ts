@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runProgram } from '@boxship/host';
 import type { ScatterTarget } from '@boxship/model';
-import { canInflateInPlace, scatterInThread } from './scatter-thread.ts';
+import { canInflateInPlace, scatterInThread } from './scatter-in-thread.ts';
 
 let folder: string;
 beforeAll(async () => {
