@@ -1,6 +1,7 @@
 // Builds boxship.mjs: one executable file with its templates, recipes and WASM inside, and the JSON Schemas of the product
 // file and of a recipe beside it. `node build.mjs [FOLDER]`; the folder is dist/ by default.
-import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -35,36 +36,68 @@ function assetFiles() {
  */
 const shebang = '#!/usr/bin/env -S node --single-threaded-gc --max-semi-space-size=4 --expose-gc';
 
-await build({
-  entryPoints: [join(root, 'tools/cli/src/main.ts')],
-  outfile,
+/** What both bundles have in common. */
+const common = {
   bundle: true,
   platform: 'node',
   target: 'node20.19',
-  format: 'esm',
   legalComments: 'none',
-  define: { BOXSHIP_VERSION: JSON.stringify(version) },
-  // CommonJS packages inside an ES module still ask for `require`.
-  banner: {
-    js: [
-      shebang,
-      "import { createRequire as __createRequire } from 'node:module';",
-      'const require = __createRequire(import.meta.url);',
-    ].join('\n'),
+};
+
+const embeddedFiles = {
+  name: 'embedded-files',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]host[\\/]src[\\/]embedded-files\.ts$/ }, () => ({
+      loader: 'js',
+      contents: `export const embeddedFiles = ${JSON.stringify(assetFiles())};`,
+    }));
   },
-  plugins: [
-    threadSources,
-    {
-      name: 'embedded-files',
-      setup({ onLoad }) {
-        onLoad({ filter: /[\\/]host[\\/]src[\\/]embedded-files\.ts$/ }, () => ({
-          loader: 'js',
-          contents: `export const embeddedFiles = ${JSON.stringify(assetFiles())};`,
-        }));
-      },
-    },
-  ],
-});
+};
+
+/** Packages of one name and version are one package, wherever npm has put copies of it. */
+const oneOfEach = {
+  name: 'one-of-each',
+  setup({ onResolve, resolve: find }) {
+    const known = new Map();
+    onResolve({ filter: /^(ajv|yaml)$/ }, async ({ path, pluginData, ...rest }) => {
+      if (pluginData === 'found') return undefined;
+      const found = await find(path, { ...rest, pluginData: 'found' });
+      const folder = found.path.slice(
+        0,
+        found.path.lastIndexOf(`/node_modules/${path}/`) + `/node_modules/${path}`.length,
+      );
+      const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      const first = known.get(`${path}@${version}`) ?? found.path;
+      known.set(`${path}@${version}`, first);
+      return { ...found, path: first };
+    });
+  },
+};
+
+/** A bundle as text. */
+async function bundle(entry, format, define, plugins = []) {
+  const options = { ...common, entryPoints: [join(root, entry)], write: false, format, define, plugins };
+  const { outputFiles } = await build(options);
+  return outputFiles[0].text;
+}
+
+const program = await bundle(
+  'tools/cli/src/main.ts',
+  'cjs',
+  // the sources ask for their own place only to find files that are embedded here
+  { BOXSHIP_VERSION: JSON.stringify(version), 'import.meta.url': 'undefined' },
+  [threadSources, embeddedFiles, oneOfEach],
+);
+/**
+ * What the program is behind: as a comment, which V8 skips, because start.ts compiles it with what it kept of an earlier run.
+ * As a text in quotes it would take a fifth of the time to start.
+ */
+const MARK = '/* The program:';
+const digest = createHash('sha256').update(program).digest('hex');
+const define = { BOXSHIP_PROGRAM: JSON.stringify(digest), BOXSHIP_MARK: JSON.stringify(MARK.slice(3)) };
+const start = await bundle('tools/cli/src/start/start.ts', 'esm', define);
+mkdirSync(folder, { recursive: true });
+writeFileSync(outfile, `${shebang}\n${start}${MARK}\n${program.replaceAll('*/', '*\x7f/')}\n*/\n`);
 chmodSync(outfile, 0o755);
 for (const [schema, name] of [
   ['product-schema.json', 'boxship.schema.json'],

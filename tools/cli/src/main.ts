@@ -9,19 +9,23 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 const args = process.argv.slice(2);
 const json = args.includes('--json'); // the command line may be too wrong to be parsed
-try {
-  await createProgram({ quietUsage: json }).parseAsync(args, { from: 'user' });
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = endOfUsage(error);
-  else {
-    const report = reportOf(error, false);
-    writeReport(report, { json, color: false });
-    process.exitCode = report.exitCode;
+void main();
+
+async function main(): Promise<void> {
+  try {
+    await createProgram({ quietUsage: json }).parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = endOfUsage(error);
+    else {
+      const report = reportOf(error, false);
+      writeReport(report, { json, color: false });
+      process.exitCode = report.exitCode;
+    }
   }
+  // What was printed must be out before the end; sockets that are kept open must not keep us.
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))));
+  process.exit();
 }
-// What was printed must be out before the end; sockets that are kept open must not keep us.
-await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))));
-process.exit();
 
 /** Help and versions are no errors; all else that the command line's parser refuses is one of usage. */
 function endOfUsage({ exitCode, message, code }: CommanderError): number {

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Agent, ProxyAgent, request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { UserError } from '@boxship/model';
 import { proxyFor } from './proxy.ts';
 import { trustFor, type TrustOptions } from './trust.ts';
@@ -34,12 +34,16 @@ export interface Transport {
   close(): Promise<void>;
 }
 
+/** Loaded by the first request: it takes as long to start as half of the program, and most commands need no network. */
+const undici = () => import('undici');
+
 export function openTransport(trust: TrustOptions): Transport {
   const dispatchers = new Map<string, Promise<Dispatcher>>();
   return {
     async send(url, { method = 'GET', headers = {}, body, signal }) {
       const dispatcher = dispatchers.get(url.origin) ?? openDispatcher(url, trust);
       dispatchers.set(url.origin, dispatcher);
+      const { request } = await undici();
       const response = await request(url, {
         method,
         headers: { 'user-agent': 'boxship', 'accept-encoding': 'identity', ...headers },
@@ -70,6 +74,7 @@ async function openDispatcher(url: URL, trust: TrustOptions): Promise<Dispatcher
   const proxy = proxyFor(url, trust.env);
   const tls = { timeout: CONNECT_TIMEOUT, secureContext: await trustFor(url.host, trust) };
   const timeouts = { headersTimeout: SILENCE_TIMEOUT, bodyTimeout: SILENCE_TIMEOUT };
+  const { Agent, ProxyAgent } = await undici();
   if (!proxy) return new Agent({ ...timeouts, connect: tls });
   const proxyTls = { timeout: CONNECT_TIMEOUT, secureContext: await trustFor(proxy.host, trust) };
   // a plain-http registry is asked for, not tunnelled to: proxies allow CONNECT to port 443 only
