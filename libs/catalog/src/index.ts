@@ -28,5 +28,5 @@ export {
 export { readApps, type ProductApps, type ResolvedApp } from './read-apps.ts';
 export { lockDifferences, releaseFolder, resolveVariants, type ResolveOptions } from './resolve-variants.ts';
 export { checkVersions, pickVersions } from './tool-versions.ts';
-export { readPublicKey, readSigningKey, signingKeyPath } from './signing-keys.ts';
+export { readCertificate, readPublicKey, readSigningKey, signingKeyPath } from './signing-keys.ts';
 export { importProduct, type ImportedProduct, type ImportOptions } from './import-product.ts';

@@ -92,6 +92,7 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
             key: raw.signing.key,
             publicKey: raw.signing.publicKey ?? raw.signing.key.replace(/(\.key)?$/, '.pub'),
             passwordEnvironment: raw.signing.passwordEnvironment ?? 'COSIGN_PASSWORD',
+            ...(raw.signing.certificate === undefined ? {} : { certificate: raw.signing.certificate }),
           },
         }
       : {}),

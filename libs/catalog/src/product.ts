@@ -86,5 +86,7 @@ export interface Product {
     /** Public half, for `plan` and for the device; beside the key by default, as cosign puts it. */
     readonly publicKey: string;
     readonly passwordEnvironment: string;
+    /** PEM, for updaters that want one: of the key, those of its issuers behind it. */
+    readonly certificate?: string;
   };
 }

@@ -26,3 +26,15 @@ export async function readSigningKey(path: string, code: string): Promise<string
     throw new UserError(code, `there is no key ${path}`, KEY_HINT);
   });
 }
+
+/** Text of the certificate of the key, when the product file names one. Errors: NO_CERTIFICATE. */
+export async function readCertificate(product: Product): Promise<string | undefined> {
+  const { certificate } = product.signing ?? {};
+  if (certificate === undefined) return undefined;
+  const path = resolve(dirname(product.file), certificate);
+  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    const hint = 'Without "certificate", updates are signed with one that the key signs itself.';
+    throw new UserError('NO_CERTIFICATE', `there is no certificate ${path}`, hint);
+  });
+}

@@ -7,6 +7,7 @@ import type { Product } from './product.ts';
 const VERSION_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   debugfs: ['-V'],
   gzip: ['--version'],
+  mksquashfs: ['-version'],
   xz: ['--version'],
   zstd: ['--version'],
 };

@@ -8,7 +8,7 @@ import { BLOB_KIND } from '@boxship/oci';
 import { readComposed, recordComposed } from './composed-state.ts';
 import { groupByEntries } from './variant-groups.ts';
 import { lockedImages, type LockedImages } from './locked-image.ts';
-import type { OpenProduct, Selection } from './open-product.ts';
+import { updateSigner, type OpenProduct, type Selection } from './open-product.ts';
 import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
 import { putInPlace, refuseFile, removeLeftovers } from './release-folder.ts';
 import { writeRelease, type Release, type ReleaseFile } from './release.ts';
@@ -184,7 +184,13 @@ export async function finishRelease(
   const { variant, plan } = prepared;
   const files: ReleaseFile[] = [];
   for (const sink of sinks) {
-    files.push(...(await sink.finish({ progress: open.progress, ...(signal ? { signal } : {}) })));
+    files.push(
+      ...(await sink.finish({
+        progress: open.progress,
+        signer: await updateSigner(open),
+        ...(signal ? { signal } : {}),
+      })),
+    );
   }
   const release: Release = {
     kind: 'boxship-release',

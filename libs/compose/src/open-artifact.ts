@@ -23,7 +23,9 @@ export interface OpenArtifact extends AsyncDisposable {
   readonly folder: string;
   readonly file: ReleaseFile;
   readonly release: Release;
-  readonly format: ArtifactFormat & { readonly exchange: ArtifactExchange };
+  readonly format: ArtifactFormat;
+  /** Of that format. */
+  readonly exchange: ArtifactExchange;
   readonly image: BaseImage;
   readonly own: OwnParts;
   readonly store: StoreFacts;
@@ -62,7 +64,7 @@ export async function openArtifact(
   const digestOf = () => Promise.resolve(found.file.digest);
   const image = await found.base.read(join(folder, found.file.name), { cache, progress, digestOf });
   try {
-    const own = await found.format.exchange.findOwn(image);
+    const own = await found.exchange.findOwn(image);
     const store = await readStoreFacts(own.store);
     return { folder, ...found, release, image, own, store, [Symbol.asyncDispose]: () => image.close() };
   } catch (error) {
@@ -76,16 +78,16 @@ async function findExchangeable(
   folder: string,
   release: Release,
   verified: ReadonlySet<string>,
-): Promise<Pick<OpenArtifact, 'file' | 'format'> & { readonly base: BaseImageFormat }> {
+): Promise<Pick<OpenArtifact, 'file' | 'format' | 'exchange'> & { readonly base: BaseImageFormat }> {
   const formats: Readonly<Record<string, ArtifactFormat>> = artifactFormats;
   const files = release.files
     .filter(({ name }) => verified.has(name))
     .sort((a, b) => Number(a.unpacked !== undefined) - Number(b.unpacked !== undefined));
   for (const file of files) {
     for (const base of Object.values<BaseImageFormat>(baseImageFormats)) {
-      const { exchange, ...format } = (Object.hasOwn(formats, base.name) ? formats[base.name] : undefined) ?? {};
-      if (!exchange || !(await base.probe(join(folder, file.name)))) continue;
-      return { file, format: { ...(format as ArtifactFormat), exchange }, base };
+      const format = Object.hasOwn(formats, base.name) ? formats[base.name] : undefined;
+      if (!format?.exchange || !(await base.probe(join(folder, file.name)))) continue;
+      return { file, format, exchange: format.exchange, base };
     }
   }
   const able = Object.values<ArtifactFormat>(artifactFormats).filter(({ exchange }) => exchange);

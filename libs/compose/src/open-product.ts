@@ -10,6 +10,7 @@ import {
   checkVersions,
   pickVersions,
   readApps,
+  readCertificate,
   readLock,
   readProductFile,
   readPublicKey,
@@ -20,6 +21,7 @@ import {
   type Product,
   type ProductApps,
 } from '@boxship/catalog';
+import type { UpdateSigner } from '@boxship/formats';
 import type { Cache, Progress } from '@boxship/host';
 import { UserError, type Variant } from '@boxship/model';
 
@@ -45,6 +47,8 @@ export interface OpenProduct extends OpenProductOptions {
   readonly lock: Lock;
   readonly publicKeyPem: string;
   readonly isDevelopment: boolean;
+  /** Certificate of the signing key, PEM, when the product file names one. */
+  readonly certificate?: string;
   variants(selection: Selection): readonly Variant[];
   /**
    * The private key, opened once. Errors: NO_PASSWORD, WRONG_PASSWORD, BAD_KEY, KEY_MISMATCH, DEVELOPMENT_KEY_MISMATCH: the
@@ -65,6 +69,7 @@ export async function openProduct(file: string, options: OpenProductOptions): Pr
   const publicKeyPem = await readPublicKey(product);
   const key = await cosign(() => parsePublicKey(publicKeyPem));
   const isDevelopment = isDevelopmentKey(key);
+  const certificate = await readCertificate(product);
   let signer: Promise<Signer> | undefined;
   return {
     ...options,
@@ -73,6 +78,7 @@ export async function openProduct(file: string, options: OpenProductOptions): Pr
     lock,
     publicKeyPem,
     isDevelopment,
+    ...(certificate === undefined ? {} : { certificate }),
     variants: (selection) =>
       resolveVariants(product, apps, lock, {
         ...selection,
@@ -122,4 +128,11 @@ export async function cosign<T>(work: () => T | Promise<T>): Promise<T> {
     if (!(error instanceof CosignError)) throw error;
     throw new UserError(error.code, error.message, error.hint);
   }
+}
+
+/** The same key for formats whose signature is inside. */
+export async function updateSigner(open: OpenProduct): Promise<UpdateSigner> {
+  const { publicKeyPem, sign } = await open.signer();
+  const { certificate } = open;
+  return { publicKeyPem, sign, ...(certificate === undefined ? {} : { certificatePem: certificate }) };
 }

@@ -2,7 +2,7 @@ import { fileIdentity, releaseFolder } from '@boxship/catalog';
 import { partitionIdentities } from '@boxship/disk';
 import { socketWarnings } from '@boxship/device-socket';
 import { engines } from '@boxship/engines';
-import { probeBaseImage, type BaseImage, type BaseRootfs } from '@boxship/formats';
+import { madeTogether, probeBaseImage, type BaseImage, type BaseRootfs } from '@boxship/formats';
 import { UserError, formatProblem, pick, type DeviceFacts, type Variant } from '@boxship/model';
 import { readBaseFacts } from './open-base.ts';
 import { fitSocket, socketOptionsOf } from './fit-socket.ts';
@@ -64,12 +64,12 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
   const variant: Variant = {
     ...old,
     base: digest,
-    artifacts: old.artifacts.filter((one) => one.format === format.name),
+    artifacts: madeTogether(old.artifacts, format).map(({ options }) => options),
     tools: { ...open.lock.tools, boxship: open.version },
   };
   const folder = await exchangeFolder(options.out, variant, artifact);
   const identity = partitionIdentities(variant.product, variant.machine.name);
-  const made = await format.exchange.planRebase(
+  const made = await artifact.exchange.planRebase(
     {
       variant,
       base,
@@ -79,7 +79,7 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
         fitSocket(facts, socketOptionsOf(open, variant, facts, identity, foundAs), artifact.store.socketVersion),
       from: artifact.image,
     },
-    variant.artifacts,
+    madeTogether(old.artifacts, format),
   );
   const plan: ExchangePlan = {
     exchanged: 'base',

@@ -3,6 +3,7 @@ import { releaseFolder } from '@boxship/catalog';
 import { socketWarnings } from '@boxship/device-socket';
 import { engines } from '@boxship/engines';
 import { readDeviceFacts } from '@boxship/filesystem';
+import { madeTogether } from '@boxship/formats';
 import { UserError, formatByteSize, formatProblem, pick, type DeviceFacts, type Variant } from '@boxship/model';
 import { readBaseFacts } from './open-base.ts';
 import { fitSocket, socketOptionsOf } from './fit-socket.ts';
@@ -31,7 +32,7 @@ export interface UpdateOptions extends ExchangeOptions {
  */
 export async function updateApps(open: OpenProduct, path: string, options: UpdateOptions): Promise<ExchangedRelease> {
   await using artifact = await openArtifact(path, options.publicKeyPem ?? open.publicKeyPem, open);
-  const { image, own, release, format } = artifact;
+  const { image, own, release, exchange } = artifact;
   const variant = variantFor(open, artifact, options.variant);
   const folder = await exchangeFolder(options.out, variant, artifact);
   const rootfs = await image.openRootfs({
@@ -48,8 +49,8 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
     },
   );
   fitSocket(facts, socketOptionsOf(open, variant, facts, planned.identity, own.foundAs));
-  const wanted = release.variant.artifacts.filter((one) => one.format === format.name);
-  const made = await format.exchange.planUpdate({ variant, rootfs, from: image, store: planned.store }, wanted);
+  const wanted = madeTogether(release.variant.artifacts, artifact.format);
+  const made = await exchange.planUpdate({ variant, rootfs, from: image, store: planned.store }, wanted);
   const plan: ExchangePlan = {
     exchanged: 'apps',
     from: artifact.file.name,
@@ -66,14 +67,14 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
   options.onPlan?.(plan);
   if (options.dryRun) return { plan, folder };
   const { rootfsChanges } = release;
-  const exchange = {
+  const prepared = {
     variant,
     plan,
     artifacts: [made],
     rootfsChanges,
     madeFrom: { kept: 'base' as const, ...originOf(artifact) },
   };
-  return { plan, folder, release: await writeExchange(open, folder, exchange, options) };
+  return { plan, folder, release: await writeExchange(open, folder, prepared, options) };
 }
 
 /** Today's variant on the base of the artifact, in a store as large as there. */
@@ -94,7 +95,7 @@ function variantFor(open: OpenProduct, artifact: OpenArtifact, wanted: string | 
     ...(old.base ? { base: old.base } : {}),
     store: { ...today.store, size: artifact.own.store.size },
     dataSize: old.dataSize,
-    artifacts: old.artifacts.filter(({ format }) => format === artifact.format.name),
+    artifacts: madeTogether(old.artifacts, artifact.format).map(({ options }) => options),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Ext4Plan, RootfsReader } from '@boxship/filesystem';
 import type { ArtifactOptions, PartitionTableType, RandomReader } from '@boxship/model';
-import type { ArtifactRelease, PlannedArtifact } from './artifact-format.ts';
+import type { ArtifactFormat, ArtifactRelease, PlannedArtifact } from './artifact-format.ts';
 import type { BaseImage } from './base-image-format.ts';
 
 /** What of ours is in an artifact that was made before. */
@@ -27,12 +27,18 @@ export interface Rebase extends Pick<ArtifactRelease, 'variant' | 'base' | 'root
   readonly from: BaseImage;
 }
 
+/** One entry of `artifacts` and its format. */
+export interface WantedArtifact {
+  readonly format: ArtifactFormat;
+  readonly options: ArtifactOptions;
+}
+
 /** Exchanges one half of an artifact that was made before, and keeps the other byte for byte. */
 export interface ArtifactExchange {
   /** Errors: NO_STORE, OWN_PARTITION_AMBIGUOUS. */
   findOwn(artifact: BaseImage): Promise<OwnParts>;
   /** The store partition is replaced; everything else stays. */
-  planUpdate(update: AppsUpdate, wanted: readonly ArtifactOptions[]): Promise<PlannedArtifact>;
+  planUpdate(update: AppsUpdate, wanted: readonly WantedArtifact[]): Promise<PlannedArtifact>;
   /** The base is replaced; store and data partition stay. Errors: those of the format, as for a first artifact. */
-  planRebase(rebase: Rebase, wanted: readonly ArtifactOptions[]): Promise<PlannedArtifact>;
+  planRebase(rebase: Rebase, wanted: readonly WantedArtifact[]): Promise<PlannedArtifact>;
 }

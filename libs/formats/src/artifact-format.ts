@@ -13,6 +13,7 @@ import type {
 } from '@boxship/model';
 import type { ArtifactExchange } from './artifact-exchange.ts';
 import type { BaseImage, BaseRootfs } from './base-image-format.ts';
+import type { UpdateSigner } from './cms/certificate.ts';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { DiskImageForm } from './disk-image-form.ts';
 
@@ -90,6 +91,8 @@ export interface OpenOptions {
 
 export interface SinkOptions {
   readonly progress: Progress;
+  /** For formats whose signature is inside. */
+  readonly signer: UpdateSigner;
   readonly signal?: AbortSignal;
 }
 

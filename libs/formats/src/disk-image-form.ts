@@ -1,5 +1,5 @@
 import type { ImageDigests } from '@boxship/disk';
-import type { ArtifactOptions, ByteRange, PartitionTable, RandomReader, Variant } from '@boxship/model';
+import type { ArtifactOptions, ByteRange, Partition, PartitionTable, RandomReader, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { FormatWords, SinkOptions } from './artifact-format.ts';
 import type { Payload } from './payload.ts';
@@ -13,6 +13,8 @@ export interface PlannedDiskImage {
   readonly size: number;
   /** What a flasher must write, ascending; the rest may keep what the device had before. */
   readonly mapped: readonly ByteRange[];
+  /** Where the partitions lie that an update can replace. */
+  readonly places: Readonly<Record<'rootfs' | 'store', Pick<Partition, 'start' | 'size'>>>;
   /** The vendor's disk as it came. */
   readonly base: { readonly content: RandomReader; readonly table: PartitionTable };
 }

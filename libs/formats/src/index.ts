@@ -29,6 +29,7 @@ export {
 } from './artifact-format.ts';
 export type { AppsUpdate, ArtifactExchange, OwnParts, Rebase } from './artifact-exchange.ts';
 export { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
-export { artifactFormat, artifactFormats, DEFAULT_ARTIFACTS, planArtifacts } from './artifacts/index.ts';
+export type { UpdateSigner } from './cms/certificate.ts';
+export { madeTogether, artifactFormat, artifactFormats, DEFAULT_ARTIFACTS, planArtifacts } from './artifacts/index.ts';
 export { payloadText, type DigestedPart, type Payload, type PayloadPart } from './payload.ts';
 export type { ArtifactFile } from './artifact-file.ts';

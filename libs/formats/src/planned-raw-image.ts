@@ -30,6 +30,7 @@ export interface DiskImageToWrite {
   readonly vendor: Pick<BaseDevice, 'content' | 'table'>;
   /** What of it does not depend on the signing key, when that is known. */
   readonly payload?: PayloadPlan | undefined;
+  readonly places: PlannedDiskImage['places'];
 }
 
 /**
@@ -37,7 +38,7 @@ export interface DiskImageToWrite {
  * vendor bytes are there. Errors: those of the forms.
  */
 export async function plannedRawImage(
-  { variant, image, vendor, payload }: DiskImageToWrite,
+  { variant, image, vendor, places, payload }: DiskImageToWrite,
   wanted: readonly WantedForm[],
   edit: (path: string) => Promise<void>,
 ): Promise<Pick<PlannedArtifact, 'files' | 'bytesToWrite' | 'vendorBytes' | 'sources' | 'open'>> {
@@ -48,6 +49,7 @@ export async function plannedRawImage(
     name: diskImageName(variant),
     size: image.deviceSize,
     mapped,
+    places,
     base: vendor,
   };
   const files: string[] = [];

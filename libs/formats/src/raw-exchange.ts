@@ -1,62 +1,59 @@
-import { readerSlice, UserError, type ArtifactOptions, type ByteRange, type Partition } from '@boxship/model';
-import type { ArtifactExchange } from './artifact-exchange.ts';
+import { readerSlice, UserError, type ByteRange, type Partition } from '@boxship/model';
+import type { ArtifactExchange, WantedArtifact } from './artifact-exchange.ts';
 import type { BaseDevice, BaseImage } from './base-image-format.ts';
 import { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
-import type { DiskImageForm } from './disk-image-form.ts';
 import { plannedRawImage, type WantedForm } from './planned-raw-image.ts';
 import { withoutRange, type RawImagePlan, type Transplant } from './raw-artifact.ts';
 import { onDisk, planOnBase, plannedPartition } from './raw-plan.ts';
 
 /** Exchanges a half of a disk image of ours: in place of the store's bytes, or of all but those of store and data. */
-export function rawExchange(form: () => DiskImageForm): ArtifactExchange {
-  const formsOf = (wanted: readonly ArtifactOptions[]): readonly WantedForm[] =>
-    wanted.map((options) => ({ form: form(), options }));
-  return {
-    async findOwn(artifact) {
-      const { device, store } = await ownOf(artifact);
-      return { store: readerSlice(device.content, store.start, store.size), foundAs: device.table.type };
-    },
-    async planUpdate({ variant, from, rootfs, store: filesystem }, wanted) {
-      const { device, store, data } = await ownOf(from);
-      if (filesystem.sizeBytes !== store.size) throw new Error('the store is not as large as its partition');
-      const storeRange = rangeOf(store);
-      const image: RawImagePlan = {
-        base: device,
-        deviceSize: device.content.size,
-        patches: [],
-        stale: [storeRange], // nothing of the old store shows through the holes of the new one
-        filesystems: [{ start: store.start, plan: filesystem }],
-        baseMapped: withoutRange(device.bmap?.ranges ?? [{ start: 0, end: device.content.size }], storeRange),
-      };
-      const numbers = {
-        store: store.number,
-        data: data.number,
-        rootfs: onDisk({ base: from, rootfs }, formsOf(wanted)).rootfs.partition.number,
-      };
-      const layout = {
-        size: device.content.size,
-        partitions: device.table.partitions.map((partition) => plannedPartition(partition, numbers)),
-      };
-      return {
-        ...(await plannedRawImage({ variant, image, vendor: device }, formsOf(wanted), async () => {})),
-        table: { type: device.table.type, before: layout, after: layout },
-        changes: [],
-        warnings: [],
-      };
-    },
-    async planRebase({ from, ...release }, wanted) {
-      const { device, store, data } = await ownOf(from);
-      const own = {
-        storeBytes: store.size,
-        dataBytes: data.size,
-        place: (storePlace: Partition, dataPlace: Partition) => ({
-          filesystems: [],
-          transplants: [transplant(device, store, storePlace), transplant(device, data, dataPlace)],
-        }),
-      };
-      return await planOnBase(release, own, formsOf(wanted));
-    },
-  };
+export const rawExchange: ArtifactExchange = {
+  async findOwn(artifact) {
+    const { device, store } = await ownOf(artifact);
+    return { store: readerSlice(device.content, store.start, store.size), foundAs: device.table.type };
+  },
+  async planUpdate({ variant, from, rootfs, store: filesystem }, wanted) {
+    const { device, store, data } = await ownOf(from);
+    if (filesystem.sizeBytes !== store.size) throw new Error('the store is not as large as its partition');
+    const storeRange = rangeOf(store);
+    const image: RawImagePlan = {
+      base: device,
+      deviceSize: device.content.size,
+      patches: [],
+      stale: [storeRange], // nothing of the old store shows through the holes of the new one
+      filesystems: [{ start: store.start, plan: filesystem }],
+      baseMapped: withoutRange(device.bmap?.ranges ?? [{ start: 0, end: device.content.size }], storeRange),
+    };
+    const { partition: system } = onDisk({ base: from, rootfs }, formsOf(wanted)).rootfs;
+    const numbers = { store: store.number, data: data.number, rootfs: system.number };
+    const places = { rootfs: system, store };
+    const layout = {
+      size: device.content.size,
+      partitions: device.table.partitions.map((partition) => plannedPartition(partition, numbers)),
+    };
+    return {
+      ...(await plannedRawImage({ variant, image, vendor: device, places }, formsOf(wanted), async () => {})),
+      table: { type: device.table.type, before: layout, after: layout },
+      changes: [],
+      warnings: [],
+    };
+  },
+  async planRebase({ from, ...release }, wanted) {
+    const { device, store, data } = await ownOf(from);
+    const own = {
+      storeBytes: store.size,
+      dataBytes: data.size,
+      place: (storePlace: Partition, dataPlace: Partition) => ({
+        filesystems: [],
+        transplants: [transplant(device, store, storePlace), transplant(device, data, dataPlace)],
+      }),
+    };
+    return await planOnBase(release, own, formsOf(wanted));
+  },
+};
+
+function formsOf(wanted: readonly WantedArtifact[]): readonly WantedForm[] {
+  return wanted.flatMap(({ format, options }) => ('plan' in format ? [] : [{ form: format, options }]));
 }
 
 /** The one store and the one data partition of an artifact. Errors: NO_STORE, OWN_PARTITION_AMBIGUOUS. */

@@ -57,7 +57,8 @@ export async function planOnBase(
   };
   const changes = changesOf(edits, socket);
   const parts = payload?.(storePartition, dataPartition);
-  const toWrite = { variant, image, vendor: device, payload: parts && planPayload(variant, changes, parts) };
+  const places = { rootfs: rootfs.partition, store: storePartition };
+  const toWrite = { variant, image, vendor: device, places, payload: parts && planPayload(variant, changes, parts) };
   // ours have numbers that were free, so that a number tells the role before and after
   const numbers = { store: storePartition.number, data: dataPartition.number, rootfs: rootfs.partition.number };
   const planned = (partition: Partition) => plannedPartition(partition, numbers);

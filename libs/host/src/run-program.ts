@@ -23,7 +23,7 @@ export interface RunResult {
 const PACKAGES: Readonly<Record<string, string>> = {
   debugfs: 'e2fsprogs', e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs', tune2fs: 'e2fsprogs', dumpe2fs: 'e2fsprogs',
   bmaptool: 'bmap-tools', xz: 'xz-utils', zstd: 'zstd', gzip: 'gzip', bzip2: 'bzip2', 'qemu-system-x86_64': 'qemu-system-x86',
-  mcopy: 'mtools', mtype: 'mtools', mdir: 'mtools', 'qemu-img': 'qemu-utils', openssl: 'openssl', skopeo: 'skopeo', sgdisk: 'gdisk', sfdisk: 'fdisk',
+  mcopy: 'mtools', mtype: 'mtools', mdir: 'mtools', 'qemu-img': 'qemu-utils', openssl: 'openssl', skopeo: 'skopeo', mksquashfs: 'squashfs-tools', sgdisk: 'gdisk', sfdisk: 'fdisk',
 }; // prettier-ignore
 
 /** sbin is where Debian keeps e2fsprogs; an ordinary user's PATH lacks it. */

@@ -15,7 +15,7 @@ export interface ProductYaml {
   store?: { size?: string | number; reserve?: string };
   data?: { size?: string | number };
   yocto?: YoctoYaml;
-  signing?: { key: string; publicKey?: string; passwordEnvironment?: string };
+  signing?: { key: string; publicKey?: string; passwordEnvironment?: string; certificate?: string };
 }
 
 export interface EngineYaml {

@@ -28,7 +28,7 @@ export const androidSparse: DiskImageForm = {
     for (const [index, part] of parts.entries()) files.push(await writeSparse(image, names[index]!, part, sink));
     return files;
   },
-  exchange: rawExchange(() => androidSparse),
+  exchange: rawExchange,
 };
 
 function partsOf({ mapped, size }: PlannedDiskImage, { splitSize }: ArtifactOptions): readonly SparsePart[] {

@@ -21,7 +21,9 @@ describe('the registry of artifact formats', () => {
       expect(Array.isArray(format.programs(options))).toBe(true);
     }
     for (const name of DEFAULT_ARTIFACTS) artifactFormat(name);
-    expect(() => artifactFormat('constructor')).toThrow(/Known: android-sparse, raw, /);
+    expect(() => artifactFormat('constructor')).toThrow(
+      /Known: android-sparse, mender, rauc, raw, swupdate, tezi, uuu/,
+    );
   });
 
   it('names the compressors whose versions count', () => {

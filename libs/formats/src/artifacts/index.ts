@@ -1,17 +1,26 @@
-import { pick } from '@boxship/model';
+import { pick, type ArtifactOptions } from '@boxship/model';
+import type { WantedArtifact } from '../artifact-exchange.ts';
 import type { ArtifactFormat, ArtifactRelease, PlannedArtifact } from '../artifact-format.ts';
 import type { WantedForm } from '../planned-raw-image.ts';
 import { planDiskImage } from '../raw-plan.ts';
 import { androidSparse } from './android-sparse.ts';
+import { mender } from './mender.ts';
+import { rauc } from './rauc.ts';
 import { raw } from './raw.ts';
+import { swupdate } from './swupdate.ts';
 import { tezi } from './tezi.ts';
 import { uuu } from './uuu.ts';
 
 /** Every format that an artifact can have. A module of this folder, and a line here. */
-export const artifactFormats = { 'android-sparse': androidSparse, raw, tezi, uuu } satisfies Record<
-  string,
-  ArtifactFormat
->;
+export const artifactFormats = {
+  'android-sparse': androidSparse,
+  mender,
+  rauc,
+  raw,
+  swupdate,
+  tezi,
+  uuu,
+} satisfies Record<string, ArtifactFormat>;
 
 /** What is made when nothing is asked for. */
 export const DEFAULT_ARTIFACTS: readonly string[] = [raw.name];
@@ -41,4 +50,11 @@ export async function planArtifacts(release: ArtifactRelease): Promise<readonly 
   const planned: PlannedArtifact[] = [];
   for (const plan of plans) planned.push(await plan());
   return planned;
+}
+
+/** Of the entries of `artifacts`, those that are made anew together with one of `format` when a half of it is exchanged. */
+export function madeTogether(artifacts: readonly ArtifactOptions[], format: ArtifactFormat): readonly WantedArtifact[] {
+  return artifacts
+    .map((options) => ({ format: artifactFormat(options.format), options }))
+    .filter((one) => one.format === format || (!('plan' in one.format) && !('plan' in format)));
 }

@@ -39,7 +39,7 @@ export const raw: DiskImageForm = {
     const file = compression === 'none' ? plainFile(image) : await compress(image, compression, sink);
     return bmap ? [file, await writeBmap(image)] : [file];
   },
-  exchange: rawExchange(() => raw),
+  exchange: rawExchange,
 };
 
 function optionsOf(options: ArtifactOptions): RawOptions {

@@ -40,7 +40,7 @@ export const uuu: DiskImageForm = {
     const script = scriptOf(optionsOf(options), boot.name, sparse.name);
     return [await writeBytes(image, SCRIPT, Buffer.from(script)), boot, sparse];
   },
-  exchange: rawExchange(() => uuu),
+  exchange: rawExchange,
 };
 
 function optionsOf(options: ArtifactOptions): UuuOptions {

@@ -30,7 +30,7 @@ export const teziExchange: ArtifactExchange = {
   },
   async planUpdate({ variant, from, store }, [wanted]) {
     const image = ownImage(from);
-    const json = otherApps(image, wanted as TeziFields, variant);
+    const json = otherApps(image, wanted!.options as TeziFields, variant);
     const parts: readonly ArchivePart[] = [
       bytesPart(IMAGE_JSON, Buffer.from(json)),
       ...vendorParts(image).filter(({ name }) => name !== OWN_FILES.store),
@@ -44,7 +44,7 @@ export const teziExchange: ArtifactExchange = {
     const { data } = ownPartitions(image);
     const part = (name: string): ArchivePart & { readonly size: number } =>
       vendorParts(image).find((one) => one.name === name)!;
-    return await planOnTezi(release, wanted as TeziFields, {
+    return await planOnTezi(release, wanted!.options as TeziFields, {
       storeBytes: part(OWN_FILES.store).size,
       store: part(OWN_FILES.store),
       dataBytes: Number(data.partition_size_nominal) * MiB,

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
+import { hashFile } from '@boxship/disk';
+import { runProgram, withPath } from '@boxship/host';
+import { UserError, type ArtifactOptions, type Digest, type Variant } from '@boxship/model';
+import type { ArtifactFile } from '../artifact-file.ts';
+import type { SinkOptions } from '../artifact-format.ts';
+import { signingCertificate } from '../cms/certificate.ts';
+import { cmsSignature } from '../cms/signed-data.ts';
+import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
+import { certificateName, writeCertificate } from '../update/certificate-file.ts';
+import { cpioHeader, cpioPadding, cpioTrailer, checksumFile, sumOf } from '../update/cpio.ts';
+import { contentOf, imageBytes, rolesOf, updateName, withImages, type UpdateImage } from '../update/update-images.ts';
+
+interface SwupdateOptions {
+  readonly compression: 'none' | 'zlib' | 'zstd';
+  readonly hardware: string;
+  readonly storeDevice: string;
+  readonly rootfsDevice?: string;
+}
+
+/** A .swu file for SWUpdate: sw-description, its CMS signature and the images in a cpio archive. */
+export const swupdate: DiskImageForm = {
+  name: 'swupdate',
+  readOptions: ({
+    content,
+    compression = 'zlib',
+    hardware = '1.0',
+    storeDevice = '/dev/boxship/store',
+    rootfsDevice,
+  }) => {
+    const options: ArtifactOptions = {
+      format: 'swupdate',
+      content: contentOf(content, 'swupdate'),
+      compression: compression as string,
+      hardware: hardware as string,
+      storeDevice: storeDevice as string,
+      ...(rootfsDevice === undefined ? {} : { rootfsDevice: rootfsDevice as string }),
+    };
+    if (rootfsDevice !== undefined || !rolesOf(options).includes('rootfs')) return options;
+    throw new UserError(
+      'NO_ROOTFS_DEVICE',
+      'SWUpdate writes to the device that the .swu names, and none is given for the rootfs',
+      'Write swupdate: { rootfsDevice: /dev/… }: the slot that is not running.',
+    );
+  },
+  describe: (options) => `swupdate with content ${String(options['content'])}`,
+  programs: (options) => {
+    const program = COMPRESSORS[optionsOf(options).compression]?.program;
+    return program === undefined ? [] : [program];
+  },
+  async files(image, options) {
+    return [fileName(image, options), certificateName(image)];
+  },
+  bytesBeside: (image, options) => Math.ceil(imageBytes(image, options) * 3.03) + (1 << 20),
+  async write(image, options, sink) {
+    const file = await image.derive(fileName(image, options), (path) => writeSwu(image, options, sink, path));
+    return [file, ...(await writeCertificate(image, sink))];
+  },
+};
+
+function optionsOf(options: ArtifactOptions): SwupdateOptions {
+  return options as unknown as SwupdateOptions; // `readOptions` made them
+}
+
+function fileName(image: Pick<PlannedDiskImage, 'name'>, options: ArtifactOptions): string {
+  return `${updateName(image, options)}.swu`;
+}
+
+/** As for disk images: equal bytes whatever the number of cores. SWUpdate calls gzip "zlib". */
+const COMPRESSORS: Readonly<Record<string, { readonly program: string; readonly suffix: string; readonly args: readonly string[] } | undefined>> = {
+  zlib: { program: 'gzip', suffix: '.gz', args: ['-n', '-6'] },
+  zstd: { program: 'zstd', suffix: '.zst', args: ['-9', '-T2', '-q', '--rm'] },
+}; // prettier-ignore
+
+/** An image as it lies in the archive. */
+interface Member {
+  readonly image: UpdateImage;
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  readonly digest: Digest;
+}
+
+async function writeSwu(
+  image: WrittenDiskImage,
+  options: ArtifactOptions,
+  { progress, signal, signer }: SinkOptions,
+  path: string,
+): Promise<Omit<ArtifactFile, 'name'>> {
+  const step = progress.start(`writing ${fileName(image, options)}`);
+  try {
+    const certificate = await signingCertificate(signer, `${image.variant.product} updates`);
+    await withImages(image, options, signal, async (images) => {
+      const members: Member[] = [];
+      for (const one of images) members.push(await compress(one, optionsOf(options), signal));
+      const description = Buffer.from(descriptionOf(image.variant, optionsOf(options), members));
+      const digest = createHash('sha256').update(description).digest();
+      const signature = await cmsSignature({ digest }, certificate, signer);
+      const archive = await open(path, 'wx', 0o644);
+      try {
+        // SWUpdate reads it as a stream: what describes and proves the images comes before them
+        await writeBytes(archive, 'sw-description', description, image.variant.epoch);
+        await writeBytes(archive, 'sw-description.sig', signature, image.variant.epoch);
+        for (const member of members) await writeMember(archive, member, image.variant.epoch, signal);
+        await archive.appendFile(cpioTrailer());
+        await archive.sync();
+      } catch (error) {
+        throw withPath(error, path);
+      } finally {
+        await archive.close();
+      }
+    });
+    return await hashFile(path);
+  } finally {
+    step.end();
+  }
+}
+
+async function compress(
+  image: UpdateImage,
+  { compression }: SwupdateOptions,
+  signal: AbortSignal | undefined,
+): Promise<Member> {
+  const compressor = COMPRESSORS[compression];
+  if (!compressor) return { image, name: image.name, path: image.path, size: image.size, digest: image.digest };
+  const { program, suffix, args } = compressor;
+  await runProgram(program, [...args, '--', image.path], signal ? { signal } : {});
+  const path = `${image.path}${suffix}`;
+  return { image, name: `${image.name}${suffix}`, path, ...(await hashFile(path)) };
+}
+
+/** sw-description in libconfig's syntax (SWUpdate, "sw-description: syntax and tags"). Values are ASCII without quotes. */
+function descriptionOf(
+  { product, version, name }: Variant,
+  options: SwupdateOptions,
+  members: readonly Member[],
+): string {
+  const { compression, hardware, storeDevice, rootfsDevice } = options;
+  const images = members.map(({ image, name: file, digest }) => {
+    const device = image.role === 'store' ? storeDevice : rootfsDevice!;
+    return [
+      `\t\t\tfilename = "${file}";`,
+      `\t\t\tname = "${image.role}";`,
+      `\t\t\tversion = "${version}";`,
+      '\t\t\ttype = "raw";',
+      `\t\t\tdevice = "${device}";`,
+      ...(compression === 'none' ? [] : [`\t\t\tcompressed = "${compression}";`]),
+      '\t\t\tinstalled-directly = true;', // a stream to the device: no room for the image is needed
+      `\t\t\tsha256 = "${digest.slice('sha256:'.length)}";`,
+    ].join('\n');
+  });
+  return `software =
+{
+\tversion = "${version}";
+\tdescription = "${product} ${version}, variant ${name}";
+\thardware-compatibility: [ "${hardware}" ];
+\timages: (
+\t\t{
+${images.join('\n\t\t},\n\t\t{\n')}
+\t\t}
+\t);
+}
+`;
+}
+
+async function writeBytes(archive: FileHandle, name: string, bytes: Uint8Array, epoch: number): Promise<void> {
+  await archive.appendFile(cpioHeader({ name, size: bytes.length, mtime: epoch, checksum: sumOf(bytes) }));
+  await archive.appendFile(bytes);
+  await archive.appendFile(cpioPadding(bytes.length));
+}
+
+async function writeMember(
+  archive: FileHandle,
+  { name, path, size }: Member,
+  epoch: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await archive.appendFile(cpioHeader({ name, size, mtime: epoch, checksum: await checksumFile(path) }));
+  const from = await open(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    for (let at = 0; at < size;) {
+      signal?.throwIfAborted();
+      const { bytesRead } = await from.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) throw new Error(`${path} ends at ${at}`);
+      await archive.appendFile(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  } finally {
+    await from.close();
+  }
+  await archive.appendFile(cpioPadding(size));
+}
