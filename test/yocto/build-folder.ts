@@ -208,13 +208,15 @@ export function ourRecipesAlone(): readonly string[] {
 }
 
 /**
- * Lines of local.conf for asking about kernels: of the layers of others only what lies in recipes-kernel/linux/ is left, so
- * that a parse takes seconds. `collections`: those of further layers, which may then have no recipe at all.
+ * Lines of local.conf for asking about a kernel: of the layers of others only the recipes of linux-yocto and of that one are
+ * left, so that a parse takes seconds, and what they are built with is said to be there. `collections`: those of further
+ * layers, which may then have no recipe at all.
  */
-export function kernelsAlone(release: Release, collections: readonly string[]): readonly string[] {
+export function kernelAlone(release: Release, recipe: string, collections: readonly string[]): readonly string[] {
   const root = join(yoctoFolder(), release);
   return [
-    `BBMASK += "^${root}/(?!layers/)(?!.*/recipes-kernel/linux/[^/]*$).*\\.bb(append)?$"`,
+    'ASSUME_PROVIDED += "^(?!linux-|virtual/kernel)"',
+    `BBMASK += "^${root}/(?!layers/)(?!.*/recipes-kernel/linux/(linux-yocto|${recipe}|linux-%)(_[^/]*)?\\.bb(append)?$).*\\.bb(append)?$"`,
     ...[...LAYERS.map(([, collection]) => collection), ...collections].map(
       (collection) => `BBFILE_PATTERN_IGNORE_EMPTY_${collection} = "1"`,
     ),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { findRecipe } from '@boxship/catalog';
 import { beforeAll, describe, expect } from 'vitest';
-import { complaints, finalValues, inBuild, kernelsAlone, makeBuildFolder, type BuildFolder } from './build-folder.ts';
+import { complaints, finalValues, inBuild, kernelAlone, makeBuildFolder, type BuildFolder } from './build-folder.ts';
 import { CORE_LAYERS, yoctoFolder, type Release } from './checkouts.ts';
 import { generateLayer, type GeneratedLayer } from './layers-under-test.ts';
 import { proof } from './results.ts';
@@ -62,8 +62,9 @@ async function askKernels(release: Release, machine: string, layer: GeneratedLay
       machine: what === 'vendor' ? planned!.machine : 'qemux86-64',
       configuration: [
         'DISTRO_FEATURES:append = " virtualization seccomp ipv6"', // meta-virtualization warns without
-        ...kernelsAlone(
+        ...kernelAlone(
           release,
+          kernel.recipe,
           vendor.map(({ collection }) => collection),
         ),
         // a licence that somebody must agree to is none of this check's
