@@ -7,6 +7,7 @@ import { checkout, yoctoFolder, type Release } from './checkouts.ts';
 import { META_BOXSHIP, engineNames, generateLayer, releaseNames, type GeneratedLayer } from './layers-under-test.ts';
 import { proof } from './results.ts';
 
+const GOLDEN = join(import.meta.dirname, '../golden/yocto');
 const TOOLS = ['oelint-adv', 'oelint-parser', 'oelint-data'];
 /** What oelint-adv imports; Debian 12 lacks anytree. */
 const MODULES = ['anytree', 'argcomplete', 'colorama', 'urllib3', 'regex', 'deprecated'];
@@ -40,6 +41,20 @@ for (const release of releaseNames) {
       proof(`${release}/${engine}/oelint`, { ...options, inputs }, () => lint(release, layer.path));
     });
   }
+}
+
+// what the layers of the sample products have not: bundles in the build, kernels of vendors, several engines
+const goldens = [
+  ['wrynose', 'settings-wrynose/meta-acme'],
+  ['wrynose', 'two-engines-wrynose/meta-acme-gateway'],
+  ['scarthgap', 'all-machines-scarthgap/meta-acme-gateway'],
+] as const;
+for (const [release, path] of goldens) {
+  const folder = join(GOLDEN, path);
+  const name = path.split('/')[0]!.replace(`-${release}`, '');
+  proof(`${release}/${name}/oelint`, { ...options, inputs: () => [META_BOXSHIP, folder, import.meta.filename] }, () =>
+    lint(release, folder),
+  );
 }
 
 /** oelint-adv without a finding of any severity. Left out: the one rule that asks whether a homepage answers. */

@@ -23,6 +23,7 @@ describe('the append to a kernel that looks for no .cfg in SRC_URI by itself', (
         'FILESEXTRAPATHS:prepend:acme-gateway := "${THISDIR}/files:"',
         '',
         'SRC_URI:append:acme-gateway = " file://acme-gateway-docker.cfg"',
+        '# nooelint: oelint.vars.mispell.unknown',
         `KERNEL_CONFIG_FRAGMENTS:append:acme-gateway = " \${${folder}}/acme-gateway-docker.cfg"`,
         '',
       ].join('\n'),

@@ -1,4 +1,4 @@
-# nooelint: oelint.var.bbclassextend - for the target alone
+# nooelint: oelint.var.bbclassextend,oelint.var.mandatoryvar.SRC_URI - for the target alone; the class sets SRC_URI
 SUMMARY = "Containers of acme, variant pro"
 DESCRIPTION = "The store and data partitions that boxship store wrote beforehand, compared with their digests and handed to wic as they are."
 HOMEPAGE = "https://acme.example/gateway"
@@ -10,25 +10,15 @@ CVE_PRODUCT = "acme"
 COMPATIBLE_MACHINE = "^(imx8mp-lpddr4-evk|raspberrypi4-64)$"
 
 # Set BOXSHIP_BUNDLE_DIR to the folder that boxship store wrote to.
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_BUNDLE:imx8mp-lpddr4-evk = "acme-gateway-1.4.0-rc.1-imx8mp-lpddr4-evk-pro"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_BUNDLE_URI:imx8mp-lpddr4-evk = "file://${BOXSHIP_BUNDLE_DIR}/acme-gateway-1.4.0-rc.1/imx8mp-lpddr4-evk-docker-pro"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_STORE_SUFFIX:imx8mp-lpddr4-evk = ".zst"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_STORE_SHA256:imx8mp-lpddr4-evk = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_DATA_SHA256:imx8mp-lpddr4-evk = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_BUNDLE:raspberrypi4-64 = "acme-gateway-1.4.0-rc.1-raspberrypi4-64-pro"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_BUNDLE_URI:raspberrypi4-64 = "file://${BOXSHIP_BUNDLE_DIR}/acme-gateway-1.4.0-rc.1/raspberrypi4-64-docker-pro"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_STORE_SUFFIX:raspberrypi4-64 = ".zst"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_STORE_SHA256:raspberrypi4-64 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-# nooelint: oelint.vars.mispell.unknown
 BOXSHIP_DATA_SHA256:raspberrypi4-64 = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 inherit boxship_bundle

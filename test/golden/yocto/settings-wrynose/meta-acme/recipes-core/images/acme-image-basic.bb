@@ -22,6 +22,7 @@ inherit core-image features_check
 REQUIRED_DISTRO_FEATURES = "ipv6 seccomp systemd virtualization"
 
 WKS_FILE = "acme-basic-${MACHINE}.wks.in"
+# nooelint: oelint.vars.mispell.unknown
 do_image_wic[depends] += "acme-bundle-basic:do_deploy"
 
 # What the runtime test of meta-boxship looks for.
