@@ -13,6 +13,12 @@ import { proof } from './results.ts';
 
 const PROGRAMS = ['mkfs.ext4', 'tune2fs', 'e2fsck', 'fsck.ext4', 'resize2fs', 'dumpe2fs', 'parted', 'sfdisk', 'sgdisk', 'bmaptool', 'dd', 'du', 'mcopy', 'mkdosfs']; // prettier-ignore
 
+/** Newer wic names the sector size, which sfdisk has an option for since 2.40; 512 is what every one takes. */
+const SFDISK = (path: string) => `#!/bin/sh
+[ "$1 $2" = "--sector-size 512" ] && shift 2
+exec ${path} "$@"
+`;
+
 async function wicObstacle(): Promise<string | undefined> {
   const missing: string[] = [];
   for (const program of ['parted', 'mkfs.ext4', 'tune2fs', 'sfdisk']) {
@@ -168,7 +174,9 @@ async function createWithWic(wicRelease: Release, scratch: string, bundle: strin
   await writeFile(at('rootfs/usr/bin/dockerd'), daemon, { mode: 0o755 });
   for (const program of PROGRAMS) {
     const path = await find(program);
-    if (path !== undefined) await symlink(path, at(`native/usr/bin/${program}`));
+    if (path === undefined) continue;
+    if (program === 'sfdisk') await writeFile(at('native/usr/bin/sfdisk'), SFDISK(path), { mode: 0o755 });
+    else await symlink(path, at(`native/usr/bin/${program}`));
   }
   const lines = (await readFile(wks, 'utf8')).split('\n');
   const kept = lines.filter((line) => !/--source bootimg/.test(line));
@@ -182,7 +190,7 @@ async function createWithWic(wicRelease: Release, scratch: string, bundle: strin
   const wic = join(checkout(wicRelease, 'openembedded-core'), 'scripts/wic');
   await runProgram('python3', [wic, 'create', at('image.wks'), '--vars', at('vars'), '-e', 'image', '-o', at('out')], {
     cwd: at(''),
-    env: { BUILDDIR: at('build') },
+    env: { BUILDDIR: at('build'), PYTHONPATH: join(checkout(wicRelease, 'bitbake'), 'lib') },
   });
   const made = (await readdir(at('out'))).find((file) => file.endsWith('.direct'));
   return at(`out/${made!}`);
