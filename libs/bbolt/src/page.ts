@@ -20,7 +20,7 @@ export const FREELIST_PAGE = 0x10;
 const MAGIC = 0xed0cdaed;
 const VERSION = 2;
 /** page.go `BucketLeafFlag`. */
-const BUCKET_FLAG = 0x01;
+export const BUCKET_FLAG = 0x01;
 
 /** An element of a leaf page has a value, one of a branch page the id of the page below it. */
 export interface Element {
@@ -97,6 +97,22 @@ export function metaBody({ rootId, sequence, freelistId, end, transaction }: Met
   body.writeBigUInt64LE(BigInt(transaction), 48);
   body.writeBigUInt64LE(fnv1a64(body.subarray(0, 56)), 56);
   return body;
+}
+
+/** The meta that `metaBody` wrote, or bbolt with pages of another size; undefined when it is none or not whole. */
+export function parseMeta(body: Buffer): (Meta & { readonly pageSize: number }) | undefined {
+  if (body.readUInt32LE(0) !== MAGIC || body.readUInt32LE(4) !== VERSION) return undefined;
+  if (body.readBigUInt64LE(56) !== fnv1a64(body.subarray(0, 56))) return undefined;
+  const number = (at: number) => Number(body.readBigUInt64LE(at));
+  const pageSize = body.readUInt32LE(8);
+  return {
+    pageSize,
+    rootId: number(16),
+    sequence: number(24),
+    freelistId: number(32),
+    end: number(40),
+    transaction: number(48),
+  };
 }
 
 /** FNV-1a, 64 bits (draft-eastlake-fnv). */

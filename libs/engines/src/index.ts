@@ -14,3 +14,5 @@ export { footprints, type EngineFootprint } from './footprints.ts';
 export { kernelTables } from './kernel-tables.ts';
 export { buildNeedsOf, builtEngineFacts, engineBuilds, type BuildOptions, type EngineBuild } from './build-needs.ts';
 export type { ComposeKeys, KeySupport } from './compose-keys.ts';
+export type { ListedImage, StoreReader } from './store-reader.ts';
+export { storeReaders } from './store-readers.ts';

@@ -76,7 +76,8 @@ export async function dockerArchiveSource(files: FileSet, wanted?: string): Prom
   };
 }
 
-async function readItems(files: FileSet): Promise<readonly ArchiveItem[]> {
+/** manifest.json of an archive. Errors: BAD_ARCHIVE. */
+export async function readItems(files: FileSet): Promise<readonly ArchiveItem[]> {
   const wrong = (why: string, hint = 'Save the image again with a current docker.') =>
     new UserError('BAD_ARCHIVE', `${files.name} is not what "docker save" writes: ${why}`, hint);
   const file = await files.find('manifest.json');
@@ -164,7 +165,8 @@ async function synthesize(files: FileSet, item: ArchiveItem): Promise<ArchiveIma
   return { descriptor, bytes, document: parseManifest(bytes, files.name), origin: 'synthesized', blobs };
 }
 
-async function mustFind(files: FileSet, path: string): Promise<StoredFile> {
+/** Errors: BAD_ARCHIVE. */
+export async function mustFind(files: FileSet, path: string): Promise<StoredFile> {
   const file = await files.find(path);
   if (file) return file;
   throw new UserError(

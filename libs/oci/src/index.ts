@@ -13,6 +13,7 @@ export {
   type LocalImages,
   type OpenImagesOptions,
 } from './open-image-source.ts';
+export { listLocalImages, type ListedOciImage, type LocalImageList } from './list-images.ts';
 export { claimPartial, leavePartial, removePartial } from './partial-blob.ts';
 export { normalizePlatform, parsePlatform, platformRank, selectManifest } from './platform-matching.ts';
 export { familiarName, formatReference, parseReference, type Reference } from './reference.ts';

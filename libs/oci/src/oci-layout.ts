@@ -40,7 +40,8 @@ export async function ociLayoutSource(files: FileSet, wanted?: string): Promise<
   };
 }
 
-async function readIndex(files: FileSet): Promise<Index> {
+/** index.json of a layout. Errors: BAD_LAYOUT. */
+export async function readIndex(files: FileSet): Promise<Index> {
   const file = await files.find('index.json');
   if (!file) {
     throw new UserError(
@@ -78,13 +79,13 @@ function pickEntries(
 ): IndexEntry[] {
   const images = index.manifests.filter(as === 'image' ? isImageEntry : isArtifactEntry);
   const asked = wanted ?? formatReference(reference);
-  const named = images.filter((entry) => names(entry).some((name) => isSameName(name, asked)));
+  const named = images.filter((entry) => entryNames(entry).some((name) => isSameName(name, asked)));
   // a tag alone (skopeo, buildx) names the image when nothing better does
   const tagged = images.filter((entry) => wanted === undefined && entry.annotations[REF_NAME] === reference.tag);
   const all = wanted === undefined ? [named, tagged, images] : [named];
   const found = all.find((entries) => entries.length > 0 && isOneImage(entries));
   if (found) return found[0] && found.every((entry) => entry.digest === found[0]!.digest) ? [found[0]] : found;
-  const listed = [...new Set(images.map((entry) => names(entry)[0] ?? `${entry.digest} (no name)`))].sort();
+  const listed = [...new Set(images.map((entry) => entryNames(entry)[0] ?? `${entry.digest} (no name)`))].sort();
   throw new UserError(
     'IMAGE_NOT_FOUND',
     `${source} has ${images.length === 0 ? `no ${as}` : `no single ${as} "${wanted ?? familiarName(reference)}"`}; it holds ${listed.join(', ') || 'nothing'}`,
@@ -92,14 +93,15 @@ function pickEntries(
   );
 }
 
-function names(entry: IndexEntry): string[] {
+/** What an entry of index.json is called, the best name first. */
+export function entryNames(entry: IndexEntry): string[] {
   return [entry.annotations[CONTAINERD_NAME], entry.annotations[REF_NAME]].filter((name) => name !== undefined);
 }
 
 function isOneImage(entries: readonly IndexEntry[]): boolean {
   if (new Set(entries.map((entry) => entry.digest)).size === 1) return true;
   const platforms = entries.map((entry) => entry.platform && formatPlatform(entry.platform));
-  const nameCount = new Set(entries.map((entry) => names(entry).join(' '))).size;
+  const nameCount = new Set(entries.map((entry) => entryNames(entry).join(' '))).size;
   return nameCount === 1 && !platforms.includes(undefined) && new Set(platforms).size === entries.length;
 }
 
@@ -116,7 +118,8 @@ function fullName(text: string): string | undefined {
   }
 }
 
-async function findBlob(files: FileSet, digest: Digest) {
+/** Errors: BLOB_MISSING. */
+export async function findBlob(files: FileSet, digest: Digest) {
   const file = await files.find(`blobs/sha256/${digestHex(digest)}`);
   if (file) return file;
   throw new UserError(
@@ -126,7 +129,13 @@ async function findBlob(files: FileSet, digest: Digest) {
   );
 }
 
-async function readByDigest(files: FileSet, as: ManifestKind, digest: Digest, size?: number): Promise<FoundManifest> {
+/** A document of the layout, digest and size verified. Errors: BLOB_MISSING, DIGEST_MISMATCH, SIZE_MISMATCH, BAD_MANIFEST. */
+export async function readByDigest(
+  files: FileSet,
+  as: ManifestKind,
+  digest: Digest,
+  size?: number,
+): Promise<FoundManifest> {
   const subject = `manifest ${digest}`;
   const bytes = await readWhole(await findBlob(files, digest), MANIFEST_SIZE_MAX, `${subject} of ${files.name}`);
   if (size !== undefined && bytes.length !== size) throw sizeMismatch(subject, size, String(bytes.length), files.name);

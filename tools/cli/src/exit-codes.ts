@@ -19,7 +19,7 @@ export const exitCodeTable: readonly (readonly [ExitCode, string])[] = [
   [exitCodes.ok, 'done'],
   [exitCodes.userError, 'an input is wrong or missing: the message says which and what to do'],
   [exitCodes.usage, 'the command line is wrong'],
-  [exitCodes.verificationFailed, 'verify: something is not what the key signed'],
+  [exitCodes.verificationFailed, 'verify, inspect --key: something is not what the key signed'],
   [exitCodes.doesNotFit, 'the bundle does not fit the store or the disk; nothing was written'],
   [exitCodes.notHere, 'assess: containers do not belong on this device, or not on this base image'],
   [exitCodes.defect, 'a defect of Boxship'],

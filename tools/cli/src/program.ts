@@ -6,6 +6,7 @@ import { exitCodeTable } from './exit-codes.ts';
 import { addFlash } from './flash.ts';
 import { addImport } from './import.ts';
 import { addImportKey } from './import-key.ts';
+import { addInspect } from './inspect.ts';
 import { addKeygen } from './keygen.ts';
 import { addLayer } from './layer.ts';
 import { addLock } from './lock.ts';
@@ -50,6 +51,7 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addFlash,
     addBoot,
     addAssess,
+    addInspect,
     addMachines,
     addImport,
     addKeygen,

@@ -131,7 +131,7 @@ function* stateEntries(
 }
 
 /** images.go `makeBigDataBaseName`: names of few characters stay, all others are told in base64. */
-function bigDataFile(key: string): string {
+export function bigDataFile(key: string): string {
   return /^[a-z0-9.]+$/.test(key) ? key : `=${Buffer.from(key).toString('base64')}`;
 }
 
