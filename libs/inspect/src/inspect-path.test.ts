@@ -24,8 +24,6 @@ const STORE = `${JSON.stringify({
   machine: 'qemux86-64',
   platform: 'linux/amd64',
   engine: 'docker',
-  development: true,
-  keyId: 'abc',
   apps: [{ name: 'web' }],
   images: [{ reference: 'acme/web:1', manifest: 'sha256:1', config: 'sha256:2', layers: ['sha256:3'] }],
 })}\n`;

@@ -22,8 +22,6 @@ export async function inspectStore(
   const manifest = parseObject(bytes, 'store.json', 'boxship-store');
   return {
     signature: await signatureOf(files, bytes, publicKeyPem),
-    development: manifest['development'] === true,
-    keyId: textIn(manifest, 'keyId'),
     product: textIn(manifest, 'product'),
     version: textIn(manifest, 'version'),
     variant: textIn(manifest, 'variant'),

@@ -95,8 +95,6 @@ export interface InspectedEngineStore {
 /** What store.json says, and what is really there. */
 export interface InspectedStore {
   readonly signature: SignatureState;
-  readonly development: boolean;
-  readonly keyId: string;
   readonly product: string;
   readonly version: string;
   readonly variant: string;

@@ -98,11 +98,10 @@ function systemBranches(system: InspectedSystem): readonly Branch[] {
 }
 
 function storeBranches(store: InspectedStore): readonly Branch[] {
-  const { product, version, variant, machine, platform, engine, signature, development, keyId } = store;
-  const key = `${development ? 'DEVELOPMENT key' : 'key'} ${keyId}`;
+  const { product, version, variant, machine, platform, engine, signature } = store;
   return [
     { text: `${product} ${version}, ${variant} for ${machine} (${platform}), engine ${engine}` },
-    { text: `signature ${signature}: ${key}` },
+    { text: `signature ${signature}` },
     ...(store.apps.length > 0 ? [{ text: `apps: ${store.apps.join(', ')}` }] : []),
     ...store.images.map(({ reference, config, layers }) => ({
       text: `image ${reference}, ${count(layers, 'layer')}`,
