@@ -80,8 +80,10 @@ describe.skipIf(whyNoEngine())('images of an engine, without the engine', () => 
     });
     const [store] = await storesIn(tree);
     expect(store).toMatchObject({ engine: 'containerd', folder: '/var/lib/containerd', problems: [] });
-    expect(store!.images.map(({ names, manifest }) => [names[0], manifest])).toEqual(listed.sort());
-    for (const image of store!.images) expect(image).toMatchObject({ namespace: 'default', platform: 'linux/amd64' });
-    expect(store!.images.map(({ layers }) => layers)).toEqual([5, 6]);
+    const pairs = store!.images.map(({ names, manifest }) => `${names[0]} ${manifest}`);
+    expect([...new Set(pairs)]).toEqual(listed.map((pair) => pair.join(' ')).sort());
+    // containerd 2.1 fetches the documents of all platforms; the arm64 image shares every layer with the other
+    const own = store!.images.filter(({ platform }) => platform === 'linux/amd64');
+    expect(own.map(({ namespace, layers }) => [namespace, layers])).toEqual([['default', 5], ['default', 6]]); // prettier-ignore
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCache, runProgram, type Cache } from '@boxship/host';
-import { MiB, UserError } from '@boxship/model';
+import { MiB, type UserError } from '@boxship/model';
 import { inspectPath, type Inspection } from './index.ts';
 
 let folder = '';
