@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { Cache, Progress } from '@boxship/host';
+import { silent, type Cache, type Progress } from '@boxship/host';
 import { UserError, type FileIdentity } from '@boxship/model';
 import {
   blobPath,
@@ -12,6 +12,7 @@ import {
   type FileDownloads,
   type ImageSource,
 } from '@boxship/oci';
+import { assembleBase } from './assembled-base.ts';
 import { pickFromFolder } from './base-folder.ts';
 import { DOWNLOAD_KIND, downloadBase } from './download-base.ts';
 import type { BaseSource, Machine, Product } from './product.ts';
@@ -22,12 +23,13 @@ type BasedMachine = Machine & { readonly base: BaseSource };
 /** What a person wrote for the base of a machine: the lock records it. */
 export function baseOrigin(base: BaseSource): string {
   if ('path' in base) return base.path;
+  if ('rootfs' in base) return `${base.rootfs} in ${base.wks}`;
   return 'url' in base ? base.url : `oci:${base.oci}`;
 }
 
 /**
  * Where the base image of `machine` lies on this host: a file as it is, the one of a folder; what came from elsewhere, the
- * cache has since `lock`. `locked` is what the lock says of it. Errors: those of `pickFromFolder`.
+ * cache has since `lock`, and an assembled one is made anew when the cache has it no more. `locked` is what the lock says of it. Errors: those of `pickFromFolder`.
  */
 export async function basePath(
   product: Product,
@@ -37,6 +39,8 @@ export async function basePath(
 ): Promise<string> {
   if ('url' in base) return cache.path(DOWNLOAD_KIND, base.sha256);
   if ('oci' in base) return blobPath(cache, locked.digest);
+  if ('rootfs' in base)
+    return await assembleBase(product.file, base, { cache, progress: silent, ...(where ? { where } : {}) });
   const path = resolve(dirname(product.file), base.path);
   const info = await stat(path).catch(() => undefined); // one that is not there is told by whoever reads it
   return info?.isDirectory() ? await pickFromFolder(path, where) : path;
@@ -71,6 +75,7 @@ export async function bringBase(product: Product, machine: BasedMachine, options
       throw new UserError(error.problems.map((problem) => ({ ...problem, where: problem.where ?? where })));
     }
   }
+  if ('rootfs' in base) return await assembleBase(product.file, base, { cache, progress, where });
   const path = await basePath(product, machine, cache, { digest: 'sha256:', size: 0 }); // a path needs no digest
   if (path !== resolve(dirname(product.file), base.path)) progress.note(`${machine.name}: the base image is ${path}`);
   return path;

@@ -7,6 +7,7 @@ import type {
   StoreOptions,
   VariantEngine,
 } from '@boxship/model';
+import type { AssembledBase } from './assembled-base.ts';
 import type { YoctoSection } from './product-file/yocto.ts';
 
 /** Where a base image comes from, as the product file says it. */
@@ -14,6 +15,7 @@ export type BaseSource =
   /** A file, or a folder that holds one. */
   | { readonly path: string }
   | { readonly url: string; readonly sha256: string }
+  | AssembledBase
   /** After `oci:`: a layout and a name in it, or a reference to a registry. */
   | { readonly oci: string };
 

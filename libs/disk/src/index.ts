@@ -28,6 +28,7 @@ export {
   type OpenDiskImageOptions,
 } from './disk-image.ts';
 export { hashFile, hashParts, streamDigests, type StreamDigests } from './hash-file.ts';
+export { backupSize, firstUsable, newPartitionTable, type NewTable } from './new-partition-table.ts';
 export { readPartitionTable } from './partition-table.ts';
 export { serializePartitionTable, type Patch } from './partition-patches.ts';
 export { EFI_SYSTEM, isExtended, LINUX_FILESYSTEM, ROOT_PARTITION_TYPES } from './partition-type.ts';

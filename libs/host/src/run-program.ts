@@ -6,6 +6,8 @@ export interface RunOptions {
   /** Added to a small, fixed environment: PATH, HOME, TZ=UTC, LC_ALL=C.UTF-8. Nothing else is inherited. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
+  /** Descriptor of an open file that takes what the program prints; `stdout` of the result is empty then. */
+  readonly output?: number;
   /** Milliseconds; afterwards the program is killed and the call fails. */
   readonly timeout?: number;
   readonly signal?: AbortSignal;
@@ -23,7 +25,7 @@ export interface RunResult {
 const PACKAGES: Readonly<Record<string, string>> = {
   debugfs: 'e2fsprogs', e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs', tune2fs: 'e2fsprogs', dumpe2fs: 'e2fsprogs',
   bmaptool: 'bmap-tools', xz: 'xz-utils', zstd: 'zstd', gzip: 'gzip', bzip2: 'bzip2', 'qemu-system-x86_64': 'qemu-system-x86',
-  mcopy: 'mtools', mtype: 'mtools', mdir: 'mtools', 'qemu-img': 'qemu-utils', openssl: 'openssl', skopeo: 'skopeo', mksquashfs: 'squashfs-tools', sgdisk: 'gdisk', sfdisk: 'fdisk',
+  sqfs2tar: 'squashfs-tools-ng', blockdev: 'util-linux', mcopy: 'mtools', mtype: 'mtools', mdir: 'mtools', 'qemu-img': 'qemu-utils', openssl: 'openssl', skopeo: 'skopeo', mksquashfs: 'squashfs-tools', sgdisk: 'gdisk', sfdisk: 'fdisk',
 }; // prettier-ignore
 
 /** sbin is where Debian keeps e2fsprogs; an ordinary user's PATH lacks it. */
@@ -55,7 +57,7 @@ export async function runProgram(
       env,
       ...(options.cwd ? { cwd: options.cwd } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', options.output ?? 'pipe', 'pipe'],
     });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
@@ -66,7 +68,7 @@ export async function runProgram(
           child.kill('SIGKILL');
         }, options.timeout)
       : undefined;
-    child.stdout!.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr!.on('data', (chunk: Buffer) => stderr.push(chunk));
     let failure: Error | undefined;
     child.on('error', (error: NodeJS.ErrnoException) => {

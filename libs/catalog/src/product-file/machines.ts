@@ -42,7 +42,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
     return [
       {
         name,
-        ...(base === undefined ? {} : { base: typeof base === 'string' ? baseSource(base) : base }),
+        ...(base === undefined ? {} : { base: baseSource(base) }),
         platform,
         ...(machine.engine === undefined ? {} : { engine: engineOf(machine.engine) }),
         ...(selector ? { rootfs: selector } : {}),
@@ -53,6 +53,15 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
   });
 }
 
-function baseSource(text: string): BaseSource {
-  return text.startsWith('oci:') ? { oci: text.slice('oci:'.length) } : { path: text };
+function baseSource(given: NonNullable<MachineYaml['base']>): BaseSource {
+  if (typeof given === 'string')
+    return given.startsWith('oci:') ? { oci: given.slice('oci:'.length) } : { path: given };
+  if ('url' in given) return given;
+  const { rootfs, wks, files = {}, variables = {} } = given;
+  return {
+    rootfs,
+    wks,
+    files,
+    variables: Object.fromEntries(Object.entries(variables).map(([k, v]) => [k, String(v)])),
+  };
 }

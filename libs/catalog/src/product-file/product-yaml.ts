@@ -24,10 +24,17 @@ export interface EngineYaml {
   settings?: EngineSettingsYaml;
 }
 
+export interface AssembledBaseYaml {
+  rootfs: string;
+  wks: string;
+  files?: Record<string, string>;
+  variables?: Record<string, string | number>;
+}
+
 export interface MachineYaml {
   engine?: string | EngineYaml;
   recipe?: string;
-  base?: string | { url: string; sha256: string };
+  base?: string | { url: string; sha256: string } | AssembledBaseYaml;
   platform?: string;
   rootfs?: { partition?: number; name?: string };
 }

@@ -140,7 +140,16 @@ function fileType(inode: Inode): FileType {
 function fileStat(inode: Inode): FileStat {
   const { number, mode, uid, gid, size, links, mtime, mtimeNanoseconds, sectors } = inode;
   const type = fileType(inode);
-  return { inode: number, type, mode: mode & 0o7777, uid, gid, size, links, mtime, mtimeNanoseconds, allocated: sectors * 512 }; // prettier-ignore
+  const common = { inode: number, type, mode: mode & 0o7777, uid, gid, size, links, mtime, mtimeNanoseconds };
+  return { ...common, allocated: sectors * 512, ...deviceNumbers(inode, type) };
+}
+
+/** i_block of a device: 16 bits in the first word (8:8), or 32 in the second one (12:20), include/linux/kdev_t.h. */
+function deviceNumbers({ block }: Inode, type: FileType): { readonly major?: number; readonly minor?: number } {
+  if (type !== 'characterDevice' && type !== 'blockDevice') return {};
+  const [old, value] = [block.readUInt32LE(0), block.readUInt32LE(4)];
+  if (old !== 0) return { major: (old >>> 8) & 0xff, minor: old & 0xff };
+  return { major: (value & 0xfff00) >>> 8, minor: (value & 0xff) | ((value >>> 12) & 0xfff00) };
 }
 
 async function linkTarget(reader: RandomReader, sb: Ext4Superblock, inode: Inode): Promise<string> {

@@ -7,3 +7,4 @@ export { probeFilesystem, type Ext4Superblock } from './ext4-superblock.ts';
 export { readDeviceFacts } from './device-facts.ts';
 export { parseKernelConfig, type KernelConfig } from './kernel-config.ts';
 export { readKernelCommandLines, type BootPartition } from './kernel-command-line.ts';
+export { readRootfsTree, type RootfsTreeOptions } from './rootfs-tree.ts';

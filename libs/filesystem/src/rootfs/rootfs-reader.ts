@@ -14,6 +14,9 @@ export interface FileStat {
   readonly mtimeNanoseconds: number;
   /** Allocated bytes. */
   readonly allocated: number;
+  /** Device numbers of character and block devices. */
+  readonly major?: number;
+  readonly minor?: number;
 }
 
 export interface DirectoryEntry {

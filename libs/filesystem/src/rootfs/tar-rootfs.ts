@@ -203,8 +203,10 @@ function partsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
-function statOf({ type, mode, uid, gid, size, mtime, mtimeNanoseconds, storedSize }: TarEntry): Node['stat'] {
-  return { type, mode, uid, gid, size, mtime, mtimeNanoseconds, allocated: storedSize };
+function statOf(entry: TarEntry): Node['stat'] {
+  const { type, mode, uid, gid, size, mtime, mtimeNanoseconds, storedSize, major, minor } = entry;
+  const device = major === undefined || minor === undefined ? {} : { major, minor };
+  return { type, mode, uid, gid, size, mtime, mtimeNanoseconds, allocated: storedSize, ...device };
 }
 
 function nodeOf(entry: TarEntry, inode: number): Node {

@@ -1,0 +1,1 @@
+export { assembleDisk, type AssemblyInputs, type AssemblyOptions } from './assemble-disk.ts';
