@@ -17,7 +17,7 @@ export function yoctoPackages() {
   return JSON.parse(readFileSync(join(here, 'debian-packages.json'), 'utf8')).yocto;
 }
 
-/** Packages of other suites, `{ name, suite, reason }`: unpacked beside the system, never installed. */
+/** Packages of other suites, `{ name, suite, dependencies, reason }`: unpacked beside the system, never installed. */
 export function otherSuites() {
   return JSON.parse(readFileSync(join(here, 'debian-packages.json'), 'utf8')).otherSuites;
 }

@@ -13,8 +13,8 @@ try {
   if (process.argv.includes('--yocto')) prepareForBitbake();
   else if (!process.argv.includes('--npm-only')) installDebianPackages();
   if (process.argv.includes('--tests')) {
-    for (const { name, suite } of otherSuites()) {
-      const { version, fetched } = await fetchDebianPackage({ suite, package: name });
+    for (const { name, suite, dependencies = false } of otherSuites()) {
+      const { version, fetched } = await fetchDebianPackage({ suite, package: name, dependencies });
       if (fetched) console.log(`setup: ${name} ${version} of ${suite}`);
     }
   }

@@ -74,7 +74,7 @@ async function makeDevice(table: 'gpt' | 'mbr' = 'gpt'): Promise<Device> {
   await device.write('proc/cmdline', 'root=/dev/sda2 ro\n');
   await device.write(
     'lib/socket.env',
-    `BOXSHIP_SOCKET_VERSION=1\nBOXSHIP_DEVELOPMENT=false\nBOXSHIP_TABLE=${table}\nBOXSHIP_STORE_UUID=${STORE_UUID}\nBOXSHIP_DATA_UUID=${DATA_UUID}\nBOXSHIP_BINDS="a.mount b.mount"\nBOXSHIP_DATA_FOLDERS="volumes:0701 k/server:0700"\nBOXSHIP_WRITABLE="/etc/engine"\n`,
+    `BOXSHIP_SOCKET_VERSION=1\nBOXSHIP_DEVELOPMENT=false\nBOXSHIP_TABLE=${table}\nBOXSHIP_STORE_UUID=${STORE_UUID}\nBOXSHIP_DATA_UUID=${DATA_UUID}\nBOXSHIP_BINDS="a.mount b.mount"\nBOXSHIP_DATA_FOLDERS="volumes:0701 k/server:0700"\nBOXSHIP_WRITABLE="/etc/engine"\nBOXSHIP_APP_FOLDERS="quadlets:/run/containers/systemd"\n`,
   );
   await device.write('lib/device.sh', await readFile(join(LIB, 'device.sh')));
   await device.write('lib/store.pem', KEY.publicKey.export({ type: 'spki', format: 'pem' }));
@@ -168,12 +168,16 @@ const FILES: Readonly<Record<string, string>> = {
   [CONFIG]: '{}',
 };
 
-async function plugStore(device: Device, { socketVersion = 1 } = {}): Promise<void> {
+async function plugStore(
+  device: Device,
+  { socketVersion = 1, more = {} as Readonly<Record<string, string>> } = {},
+): Promise<void> {
+  const files = { ...FILES, ...more };
   await device.disk('sda', 8, NAMES);
   await device.mounts(ROOT_ON_SDA2);
   const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
-  for (const [path, content] of Object.entries(FILES)) await device.write(`run/boxship/store/${path}`, content);
-  const sums = Object.entries(FILES).map(([path, content]) => `${sha256(content)}  ${path}\n`).join(''); // prettier-ignore
+  for (const [path, content] of Object.entries(files)) await device.write(`run/boxship/store/${path}`, content);
+  const sums = Object.entries(files).map(([path, content]) => `${sha256(content)}  ${path}\n`).join(''); // prettier-ignore
   const store = JSON.stringify({ nested: { socketVersion: 9, sums: 'x' }, socketVersion, sums: `sha256:${sha256(sums)}` }, null, 2); // prettier-ignore
   await device.write('run/boxship/store/store.sums', sums);
   await device.write('run/boxship/store/store.json', `${store}\n`);
@@ -275,6 +279,23 @@ describe.skipIf(!present).each(SHELLS)('apps under %s %s', (...shell) => {
     expect(await readFile(join(units, 'boxship-apps.target.wants/demo.service'), 'utf8')).toBe(FILES['apps/demo/units/demo.service']); // prettier-ignore
     expect(await readFile(join(device.root, 'calls'), 'utf8')).toBe('daemon-reload\nstart --no-block boxship-apps.target\n'); // prettier-ignore
   });
+});
+
+const QUADLETS = {
+  'apps/demo/quadlets/demo-web.container': '[Container]\nImage=x\n',
+  'apps/demo/quadlets/demo.network': '[Network]\n',
+};
+
+describe.skipIf(!present).each(SHELLS)('apps with files for the engine under %s %s', (...shell) => {
+  it('copies the listed ones to where the engine reads them, before it reloads', async () => {
+    await using device = await makeDevice();
+    await plugStore(device, { more: QUADLETS });
+    await device.run(shell, 'verify');
+    await device.write('run/boxship/store/apps/demo/quadlets/late.container', 'x');
+    await device.write('stub-bin/systemctl', `#!/bin/sh\necho "$1 $(ls ${device.root}/run/containers/systemd | tr '\\n' ' ')"\n`);
+    expect(await device.run(shell, 'apps')).toEqual({ code: 0, stderr: '', stdout: 'daemon-reload demo-web.container demo.network \nstart demo-web.container demo.network \n' });
+    expect((await readdir(join(device.root, 'run/systemd/system'))).sort()).toEqual(['boxship-apps.target.wants', 'demo.service', 'demo.service.d', 'helper.service']);
+  }); // prettier-ignore
 });
 
 async function replace(device: Device, path: string, pattern: RegExp, by: string): Promise<void> {

@@ -11,6 +11,15 @@ export interface EngineSocket {
   readonly units: readonly EngineUnit[];
   /** Absolute folders of the root filesystem that the engine writes to; where that is read-only, a copy in memory takes it. */
   readonly writable?: readonly string[];
+  /** Files of an app, below `apps/<app>/<folder>/` of the store, that the engine reads: they are copied before systemd is reloaded. */
+  readonly appFolders?: readonly EngineAppFolder[];
+}
+
+export interface EngineAppFolder {
+  /** One name, not `units`, which is systemd's. */
+  readonly folder: string;
+  /** Absolute path on the device. */
+  readonly at: string;
 }
 
 /** A folder of one of our partitions, bind-mounted on the device. */

@@ -40,7 +40,7 @@ describe('socketFiles', () => {
     const { entries } = socketFiles({ ...OPTIONS, development: true, tableType: 'mbr' });
     const text = async (path: string) => bytesOf(entries.find((entry) => entry.path === path)!);
     expect(JSON.parse(await text('usr/lib/boxship/socket.json'))).toEqual({
-      socketVersion: 1,
+      socketVersion: 2,
       product: 'acme "gateway"',
       machine: 'qemux86-64',
       development: true,

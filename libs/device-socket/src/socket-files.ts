@@ -11,7 +11,7 @@ import { isInside, mountUnitName, type EngineMount, type EngineSocket } from './
 import { readLayerFiles, renderSocketTemplate } from './socket-templates.ts';
 
 /** Version of the contract between a device's socket and a store. A store of ours needs it, or a later one. */
-export const socketVersion = 1;
+export const socketVersion = 2;
 
 export interface SocketOptions {
   /** The engines whose stores plug in here, each once. */
@@ -50,7 +50,7 @@ export interface SocketFiles {
 
 /** Why each file of the layer is there, by the start of its path; the longest start counts. */
 const REASONS: Readonly<Record<string, string>> = {
-  'usr/lib/boxship/apps': 'hands the units of the apps to systemd',
+  'usr/lib/boxship/apps': 'hands the units of the apps to systemd, and other files to the engine',
   'usr/lib/boxship/device.sh': 'finds our partitions on the root disk',
   'usr/lib/boxship/grow': 'grows the data partition to the end of the disk',
   'usr/lib/boxship/grow-table': 'changes the partition table so that a power cut does no harm',
@@ -135,6 +135,9 @@ function productFiles(options: SocketOptions): TextFile[] {
     dataFolders: mounts
       .filter(({ from }) => from === 'data')
       .map(({ folder, mode }) => `${folder}:${octal(mode)}`)
+      .join(' '),
+    appFolders: engines
+      .flatMap(({ appFolders = [] }) => appFolders.map(({ folder, at }) => `${folder}:${at}`))
       .join(' '),
     writable: [...new Set(engines.flatMap(({ writable = [] }) => writable))].join(' '),
   };

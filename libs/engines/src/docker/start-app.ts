@@ -6,7 +6,7 @@ import { dockerUnits } from './start.ts';
 /**
  * Units and files that start an app: through the device's own `docker compose` when the base image has it, else through one
  * systemd unit for each service; `options.start` decides otherwise. An app that asks for hardware by class is started by
- * units, which look for the device nodes at each start. Errors: COMPOSE_MISSING, NEEDS_UNITS.
+ * units, which look for the device nodes at each start. Errors: COMPOSE_MISSING, NEEDS_UNITS, NOT_FOR_ENGINE.
  */
 export function startDockerApp(
   app: App,
@@ -17,6 +17,13 @@ export function startDockerApp(
   const hasCompose = facts.engines.some(({ name, composePlugin }) => name === 'docker' && composePlugin);
   const byClass = app.services.find(({ deviceNodes = [] }) => deviceNodes.length > 0);
   const { start = hasCompose && !byClass ? 'compose' : 'units' } = options;
+  if (start === 'quadlet') {
+    throw new UserError(
+      'NOT_FOR_ENGINE',
+      'engine.start is quadlet, which is for podman',
+      'Write start: compose or start: units, or leave it out.',
+    );
+  }
   if (start === 'units') return dockerUnits(app, imageIds, facts, options);
   if (byClass) {
     throw new UserError(

@@ -1,16 +1,16 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { App, DeviceFacts, Digest, Service, Tree } from '@boxship/model';
+import type { App, DeviceFacts, Tree } from '@boxship/model';
 import { runProgram } from '@boxship/host';
+import { GATEWAY, HELLO, IMAGE, IMAGE_ID, NASTY, service } from '../example-app.ts';
 import { containerArguments } from '../run-units/run-arguments.ts';
+import { SYSTEMD, commandLinesOf } from '../run-units/systemd-dump.ts';
 import { startDockerApp } from './start-app.ts';
 import { dockerUnits } from './start.ts';
 
 const GOLDEN = new URL('../../../../test/golden/docker-units/', import.meta.url).pathname;
-const IMAGE = 'docker.io/library/busybox:1.36';
-const IMAGE_ID: Digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 const LOG = { options: [] };
 
 const FACTS: DeviceFacts = {
@@ -25,116 +25,6 @@ const FACTS: DeviceFacts = {
   readOnlyRoot: false,
   engines: [{ name: 'docker', program: '/usr/bin/dockerd', composePlugin: false, unit: 'docker.service' }],
   programs: {},
-};
-
-function service(name: string, rest: Partial<Service> = {}): Service {
-  return {
-    name,
-    where: { file: 'compose.yaml' },
-    image: IMAGE,
-    environment: {},
-    ports: [],
-    mounts: [],
-    networks: [{ name: 'gateway_default', aliases: [] }],
-    dependsOn: [],
-    restart: 'no',
-    labels: {},
-    settings: {},
-    ...rest,
-  };
-}
-
-const network = (name: string, rest = {}) => ({ name: `gateway_${name}`, external: false, internal: false, driverOptions: {}, ...rest }); // prettier-ignore
-
-/** Every character that a unit, a shell or Compose could take for something else. */
-const NASTY = `a"b'c%n%%d$HOME\${X}$$e\\f;g # h\tTab\nLine\u0001é💡 ; & \`id\` $(id) *`;
-
-const GATEWAY: App = {
-  name: 'gateway',
-  composeFile: 'compose.yaml',
-  composeBytes: Buffer.from('name: gateway\n'),
-  files: [{ path: 'files/with space/café.conf', mode: 0o644, bytes: Buffer.from('a = 1\n') }],
-  networks: [
-    network('back', { internal: true, ipam: { options: {}, pools: [{ subnet: '172.28.0.0/24', auxAddresses: {} }] } }),
-    network('default'),
-    { ...network('x'), name: 'plant', external: true },
-  ],
-  volumes: [{ name: 'gateway_data', external: false, driverOptions: { type: 'tmpfs', o: 'size=1m,uid=1000' } }],
-  services: [
-    service('app', {
-      containerName: 'the-app',
-      command: ['--say', NASTY, ''],
-      entrypoint: ['/bin/app', '-v'],
-      environment: { EMPTY: '', MESSAGE: NASTY, PATH: '/bin' },
-      labels: { 'org.example.note': '50% "off"' },
-      ports: [
-        { published: '8080', target: '80', protocol: 'tcp' },
-        { hostIp: '::1', published: '9000-9002', target: '9000-9002', protocol: 'udp' },
-        { hostIp: '127.0.0.1', target: '5', protocol: 'tcp' },
-        { target: '6', protocol: 'sctp' },
-      ],
-      mounts: [
-        { type: 'volume', source: 'gateway_data', target: '/data', readOnly: false },
-        { type: 'volume', source: '', target: '/scratch', readOnly: false },
-        {
-          type: 'bind',
-          source: '/run/boxship/store/apps/gateway/files/with space',
-          target: '/etc/app',
-          readOnly: true,
-        },
-        { type: 'bind', source: '/srv', target: '/srv', readOnly: false, propagation: 'rslave' },
-        { type: 'tmpfs', target: '/tmp', size: 1048576, mode: 0o1777 },
-      ],
-      networks: [
-        { name: 'gateway_back', aliases: ['api'] },
-        { name: 'gateway_default', aliases: [] },
-        { name: 'plant', aliases: [] },
-      ],
-      dependsOn: [
-        { service: 'db', condition: 'service_healthy', required: true },
-        { service: 'migrate', condition: 'service_completed_successfully', required: true },
-        { service: 'metrics', condition: 'service_started', required: false },
-      ],
-      restart: 'always',
-      healthcheck: { test: ['CMD', 'curl', '-f', "http://localhost/it's"], interval: '10s', timeout: '1s', startPeriod: '500ms', retries: 3 }, // prettier-ignore
-      settings: { platform: 'linux/amd64', privileged: true, capAdd: ['NET_ADMIN'], stopGracePeriod: 90 },
-    }),
-    service('db', {
-      restart: 'unless-stopped',
-      healthcheck: { test: ['CMD-SHELL', 'pg_isready || exit 1'] },
-      mounts: [{ type: 'volume', source: 'gateway_data', target: '/data', readOnly: true, noCopy: true }],
-    }),
-    service('metrics', {
-      networks: [],
-      networkMode: 'host',
-      restart: 'on-failure',
-      restartMaxAttempts: 3,
-      healthcheck: { test: [], disable: true },
-      settings: { logging: { driver: 'journald', options: { tag: 'metrics' } } },
-    }),
-    service('migrate', { restart: 'on-failure', entrypoint: [], command: ['/bin/migrate'] }),
-    service('vault', {
-      secrets: [
-        {
-          name: 'token',
-          target: '/run/secrets/token',
-          place: { from: 'data', path: '/run/boxship/data/secrets/gateway/token' },
-        },
-        { name: 'key', target: '/etc/key', place: { from: 'credential', credential: 'acme.key' } },
-      ],
-    }),
-    service('sensor', { deviceNodes: ['/dev/i2c-*', '/dev/ttyS[01]'], deviceClasses: ['i2c', 'serial'] }),
-    service('shell', { networks: [], networkMode: 'none', settings: { tty: true, stdinOpen: true } }),
-  ],
-};
-
-const HELLO: App = {
-  ...GATEWAY,
-  name: 'hello',
-  files: [],
-  networks: [{ ...network('default'), name: 'hello_default' }],
-  volumes: [],
-  services: [service('web', { networks: [{ name: 'hello_default', aliases: [] }], restart: 'always' })],
 };
 
 const IMAGE_IDS = new Map([[IMAGE, IMAGE_ID]]);
@@ -162,7 +52,6 @@ async function available(program: string): Promise<boolean> {
   }
 }
 
-const SYSTEMD = '/lib/systemd/systemd';
 const hasSystemd = (await available(SYSTEMD)) && (await available('systemd-analyze'));
 const hasDocker = await available('docker');
 
@@ -230,8 +119,6 @@ describe.skipIf(!hasSystemd)('systemd', () => {
       if (!path.includes('/units/')) continue;
       await writeFile(join(folder, path.slice(path.lastIndexOf('/') + 1)), text.replaceAll('/usr/bin/docker', join(folder, 'docker'))); // prettier-ignore
     }
-    await mkdir(join(folder, 'run'));
-    await chmod(join(folder, 'run'), 0o777);
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -247,18 +134,7 @@ describe.skipIf(!hasSystemd)('systemd', () => {
   });
 
   it('reads every command line as it was meant (systemd --test)', async () => {
-    const test = [SYSTEMD, '--test', '--user', '--unit=boxship-apps.target'];
-    const command = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...test] : test; // prettier-ignore
-    const result = await runProgram(command[0]!, command.slice(1), {
-      env: { XDG_RUNTIME_DIR: join(folder, 'run'), SYSTEMD_UNIT_PATH: `${folder}:`, SYSTEMD_LOG_TARGET: 'console' },
-    });
-    const dump = result.stdout.toString();
-    const lines = (unit: string) => {
-      const from = dump.indexOf(`-> Unit ${unit}:`);
-      expect(from, unit).toBeGreaterThan(0);
-      const part = dump.slice(from, dump.indexOf('-> Unit ', from + 1));
-      return [...part.matchAll(/^\s+Command Line: (.*)$/gm)].map(([, line]) => readDumpedCommand(line!));
-    };
+    const lines = await commandLinesOf(folder, 'boxship-apps.target');
     const docker = join(folder, 'docker');
     const app = containerArguments(GATEWAY, GATEWAY.services[0]!, IMAGE_ID, { options: ['--log-driver=local', '--log-opt=max-size=1m', '--log-opt=max-file=2'] }); // prettier-ignore
     const ifThere = (...command: string[]) => ['/bin/sh', '/run/boxship/store/apps/gateway/if-there.sh', docker, 'the-app', ...command]; // prettier-ignore
@@ -275,24 +151,6 @@ describe.skipIf(!hasSystemd)('systemd', () => {
     expect(lines('boxship-gateway-db.service')).toContainEqual(expect.arrayContaining([docker, 'run', '--health-cmd=pg_isready || exit 1'])); // prettier-ignore
   });
 });
-
-/** The words of a "Command Line" that systemd dumps: quoted where needed, escapes as in C; `$$` is `$` when it is run. */
-function readDumpedCommand(line: string): string[] {
-  const words = line.match(/"(?:\\.|[^"\\])*"|[^\s"]+/g) ?? [];
-  const escapes: Record<string, string> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' };
-  return words.map((word) =>
-    Buffer.from(
-      word
-        .replace(/^"(.*)"$/s, '$1')
-        .replace(
-          /\\(?:([0-7]{3})|x([0-9a-f]{2})|(.))/g,
-          (_, octal?: string, hex?: string, letter?: string) =>
-          octal ? String.fromCharCode(parseInt(octal, 8)) : hex ? String.fromCharCode(parseInt(hex, 16)) : (escapes[letter!] ?? letter!), // prettier-ignore
-        )
-        .replaceAll('$$', '$'),
-    ).toString(),
-  );
-}
 
 describe.skipIf(!hasDocker)('the docker command', () => {
   it.each(GATEWAY.services.map((item) => [item.name, item] as const))('takes every option of %s', async (_, item) => {

@@ -1,6 +1,6 @@
 import type { Engine } from '../engine.ts';
 import { podmanSocket } from './socket.ts';
-import { podmanUnits } from './start.ts';
+import { startPodmanApp } from './start.ts';
 import { podmanStore } from './store.ts';
 import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
 
@@ -8,7 +8,7 @@ import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
 export const podman: Engine = {
   name: 'podman',
   preload: podmanStore,
-  start: podmanUnits,
+  start: startPodmanApp,
   socket: podmanSocket,
   check: checkPodmanSettings,
   warnings: podmanWarnings,

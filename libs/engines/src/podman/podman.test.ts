@@ -6,7 +6,7 @@ import type { App, DeviceFacts, Digest, EngineFacts, Service, UserError } from '
 import { exampleFacts } from '../example-facts.ts';
 import { image, layer, textAt } from '../test-images.ts';
 import { podmanSocket } from './socket.ts';
-import { podmanUnits } from './start.ts';
+import { startPodmanApp } from './start.ts';
 import { podmanStore } from './store.ts';
 import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
 
@@ -55,7 +55,7 @@ const APP: App = {
   files: [],
 };
 const unitsOf = (app: App) =>
-  podmanUnits(app, new Map([[IMAGE, IMAGE_ID]]), withPodman(), { epoch: 1_700_000_000, console: false });
+  startPodmanApp(app, new Map([[IMAGE, IMAGE_ID]]), withPodman(), { epoch: 1_700_000_000, console: false });
 
 describe('the units of an app', () => {
   it('are the golden tree', async () => {
@@ -69,7 +69,7 @@ describe('the units of an app', () => {
   });
 
   it('are what starts it: there is no compose', () => {
-    const start = () => podmanUnits(APP, new Map([[IMAGE, IMAGE_ID]]), withPodman(), { epoch: 0, console: false, start: 'compose' }); // prettier-ignore
+    const start = () => startPodmanApp(APP, new Map([[IMAGE, IMAGE_ID]]), withPodman(), { epoch: 0, console: false, start: 'compose' }); // prettier-ignore
     expect(start).toThrow(/engine\.start is compose, which is for docker/);
   });
 

@@ -15,5 +15,6 @@ export const podmanSocket: EngineSocket = {
     { name: 'podman-restart.service', after: [GRAPH_ROOT, VOLUMES] },
     { name: 'podman-auto-update.service', after: [GRAPH_ROOT, VOLUMES] },
   ],
+  appFolders: [{ folder: 'quadlets', at: '/run/containers/systemd' }], // podman-systemd.unit(5); read from 5.3 on
   writable: ['/etc/containers', '/etc/cni/net.d'], // descriptions of networks: netavark's, and those of older podmans
 }; // prettier-ignore

@@ -1,26 +1,40 @@
 import { UserError, type App, type DeviceFacts, type Digest, type Tree } from '@boxship/model';
 import type { StartOptions } from '../engine.ts';
 import { runUnits, type RunDialect } from '../run-units/units.ts';
+import { podmanQuadlets } from './quadlet/quadlets.ts';
+import { quadletSupport } from './quadlet/versions.ts';
 import { checkPodmanWords } from './refused-settings.ts';
 
 /**
- * What starts an app through `podman run`, which needs no daemon; `imageIds` are the digests of the image configurations.
- * Errors: NOT_FOR_ENGINE.
+ * Units and files that start an app: Quadlet files where the base image's podman makes units of them, else a unit with
+ * `podman run` for each service; `options.start` decides otherwise. `imageIds` are the digests of the image configurations.
+ * Errors: NOT_FOR_ENGINE, QUADLET_MISSING.
  */
-export function podmanUnits(
+export function startPodmanApp(
   app: App,
   imageIds: ReadonlyMap<string, Digest>,
   facts: DeviceFacts,
   options: StartOptions,
 ): Tree {
-  if (options.start === 'compose') {
+  const { start } = options;
+  if (start === 'compose') {
     throw new UserError(
       'NOT_FOR_ENGINE',
       'engine.start is compose, which is for docker',
-      'Write start: units, or leave it out.',
+      'Write start: quadlet or start: units, or leave it out.',
     );
   }
   checkPodmanWords(app);
+  const support = quadletSupport(facts);
+  if (start !== 'units' && 'version' in support) return podmanQuadlets(app, imageIds, support.version, facts, options);
+  if (start === 'quadlet' && 'why' in support) {
+    throw new UserError('QUADLET_MISSING', `engine.start is quadlet, and ${support.why}`, 'Write start: units, or leave it out.'); // prettier-ignore
+  }
+  return podmanUnits(app, imageIds, facts, options);
+}
+
+/** What starts an app through `podman run`, which needs no daemon. */
+function podmanUnits(app: App, imageIds: ReadonlyMap<string, Digest>, facts: DeviceFacts, options: StartOptions): Tree {
   const dialect: RunDialect = {
     program: facts.engines.find(({ name }) => name === 'podman')?.program ?? '/usr/bin/podman',
     engineUnits: [],

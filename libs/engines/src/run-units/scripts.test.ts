@@ -119,12 +119,13 @@ describe.each(shells.map((shell) => [shell.join(' '), shell] as const))('with %s
       const docker = await program('docker', `for a; do printf '[%s]' "$a"; done`);
       await program('stat', 'case $3 in *tty*) echo 5;; *) echo 0;; esac'); // busybox may take its own: tty is 5 there, too
       const args = ['/dev/nul?', '/dev/tty', '/dev/nothing*', '--', docker, 'run', '--env=A=a  b', '$x', ''];
-      const { stdout, code } = await run(shell, 'with-devices.sh', args);
+      const { stdout, stderr, code } = await run(shell, 'with-devices.sh', args);
       const { stdout: group } = await runProgram('stat', ['-c', '%g', '/dev/tty']);
       const gid = name === 'sh' ? '5' : group.toString().trim();
       const groupAdd = gid === '0' ? '' : `[--group-add=${gid}]`;
       expect(code).toBe(0);
-      expect(stdout.toString()).toBe(`boxship: no device is at /dev/nothing*\n[run][--device=/dev/null][--device=/dev/tty]${groupAdd}[--env=A=a  b][$x][]`); // prettier-ignore
+      expect(stderr.toString()).toBe('boxship: no device is at /dev/nothing*\n');
+      expect(stdout.toString()).toBe(`[run][--device=/dev/null][--device=/dev/tty]${groupAdd}[--env=A=a  b][$x][]`); // prettier-ignore
     });
   });
 

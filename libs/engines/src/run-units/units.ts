@@ -60,7 +60,8 @@ export function runUnits(
     generatedFile(`${folder}/units/${unit}`, text, 0o644, epoch),
   );
   const scripts = ['await.sh', 'ensure.sh', 'if-there.sh'];
-  if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0)) scripts.push('with-devices.sh');
+  if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0))
+    scripts.push('device-options.sh', 'with-devices.sh');
   for (const script of scripts) {
     entries.push(generatedFile(`${folder}/${script}`, loadTemplate(`${TEMPLATES}/${script}`), 0o755, epoch));
   }

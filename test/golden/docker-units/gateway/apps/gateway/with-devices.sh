@@ -1,22 +1,9 @@
 #!/bin/sh
 # Made by Boxship. Usage: with-devices.sh PATTERN... -- DOCKER run|create ARGUMENT...
-# Gives the container each device node that a pattern matches now, and its group, whatever number that has on this system.
-options='' groups=' 0 '
-while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    found=''
-    for node in $1; do
-        [ -c "$node" ] || [ -b "$node" ] || continue
-        found=yes
-        options="$options --device=$node"
-        group=$(stat -c %g "$node")
-        case $groups in
-        *" $group "*) ;;
-        *) groups="$groups$group " options="$options --group-add=$group" ;;
-        esac
-    done
-    [ -n "$found" ] || echo "boxship: no device is at $1"
-    shift
-done
+# Gives the container the devices that device-options.sh, which lies beside this file, finds.
+# shellcheck source=SCRIPTDIR/device-options.sh
+options=$(. "${0%/*}/device-options.sh") # it reads the same arguments
+while [ "$1" != -- ]; do shift; done
 docker=$2 verb=$3
 shift 3
 # shellcheck disable=SC2086 # words, without spaces of their own: paths below /dev and numbers
