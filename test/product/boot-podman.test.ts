@@ -6,7 +6,7 @@ import { buildBaseImage } from '../fixtures/base-image/build.mjs';
 import { linesOf, shellOn } from './boot-console.ts';
 import { composeSample, makeSampleProduct, type SampleRelease } from './sample-product.ts';
 
-// A device whose base image has podman 4.3: no network card, no daemon.
+// A device whose base image has podman 5.4, which makes units of Quadlet files: no network card, no daemon.
 
 let folder = '';
 let release: SampleRelease;
@@ -45,6 +45,17 @@ describe('a device with podman', () => {
       expect(await shell.must('findmnt -n -o SOURCE /var/lib/containers/storage/volumes')).toContain(
         '[/podman-volumes]',
       );
+
+      // podman's generator has made the units, and of the networks and volumes too
+      const source = await shell.must('systemctl show -p FragmentPath -p SourcePath --value boxship-gateway-gateway.service'); // prettier-ignore
+      expect(source.split('\n').sort()).toEqual(['/run/containers/systemd/boxship-gateway-gateway.container', '/run/systemd/generator/boxship-gateway-gateway.service']); // prettier-ignore
+      expect(await shell.must("systemctl list-units --no-legend --plain 'boxship-*_*' | awk '{ print $1, $3 }' | sort")).toBe(
+        ['boxship-gateway_console.service active', 'boxship-gateway_data-volume.service active', 'boxship-gateway_default-network.service active', 'boxship-hmi_console.service active', 'boxship-hmi_data-volume.service active', 'boxship-hmi_default-network.service active'].join('\n'),
+      ); // prettier-ignore
+      expect(await shell.must("podman volume ls --format '{{.Name}}' | sort | tr '\\n' ' '")).toBe(
+        'gateway_data hmi_data ',
+      );
+      expect(await shell.must('journalctl -b -o cat -t gateway-gateway')).toMatch(up('gateway'));
 
       // from the start of the first unit of an app to its first line, and what was written to the store until now
       const since = "journalctl -b -o short-monotonic -u boxship-gateway-gateway.service | sed -n 's/^\\[ *\\([0-9.]*\\)\\].*\\(Starting\\|has started\\).*/\\1/p'"; // prettier-ignore
