@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { findRecipe, parseProduct, recipeNames, supportedReleases, type Recipe } from '@boxship/catalog';
 import { layerFiles, planLayer } from '@boxship/generate';
 import { runProgram } from '@boxship/host';
-import { KiB, MiB, parseByteSize } from '@boxship/model';
+import { KiB, parseByteSize } from '@boxship/model';
 import { publicKeyPem } from '../../libs/generate/src/testing/sample-layer.ts';
 import { checkout, type Release } from './checkouts.ts';
 import { releaseNames } from './layers-under-test.ts';
@@ -19,7 +19,7 @@ const GENERATOR = join(import.meta.dirname, '../../libs/generate/src');
 /** What kickstart.py prints of a partition; sizes in KiB. */
 interface KickstartPart {
   readonly mountpoint: string | null;
-  readonly source: string;
+  readonly source: string | null;
   readonly known: boolean;
   readonly parameters: string;
   readonly fstype: string;
@@ -34,6 +34,10 @@ interface KickstartPart {
   readonly no_table: boolean;
   readonly active: boolean;
   readonly use_uuid: boolean;
+  readonly use_label: boolean;
+  readonly uuid: string | null;
+  readonly exclude_path: readonly string[] | null;
+  readonly change_directory: string | null;
 }
 
 interface Kickstart {
@@ -127,38 +131,46 @@ function wanted({ known: _known, fstype, ...part }: KickstartPart) {
   return { ...part, fstype: part.source === 'rawcopy' ? '' : fstype };
 }
 
+/** As kickstart.py answers them. */
+function variables(text: string): string {
+  const known: Readonly<Record<string, string>> = { DEPLOY_DIR_IMAGE: '/deploy', DISTRO: 'any', MACHINE: 'some' };
+  return text.replaceAll(/\$\{(\w+)\}/g, (all, name: string) => known[name] ?? all);
+}
+
 /** The same, from the recipe of the machine: nothing of libs/generate. */
 function expectedKickstart(release: string, machine: string, { disk, yocto }: Recipe, layout: Layout): object {
   const table = disk!.tableIn?.[release as keyof typeof disk.tableIn] ?? disk!.table;
+  // a folder of the root file system may have a partition of its own
+  const isRoot = ({ source, folder }: (typeof disk.partitions)[number]) => source === 'rootfs' && folder === undefined;
   const part = (one: (typeof disk.partitions)[number], name: string, mount: string | undefined) => {
     const inTable = one.inTable !== false;
-    const slots = one.source === 'rootfs' && layout === 'two slots';
-    const plugin = release === 'scarthgap' ? one.source : one.source.replaceAll('-', '_');
+    const slots = isRoot(one) && layout === 'two slots';
+    const plugin = release === 'scarthgap' ? one.source : one.source?.replaceAll('-', '_');
     return {
       mountpoint: mount ?? null,
-      source: plugin,
-      parameters: one.sourceParameters ?? '',
+      source: plugin ?? null,
+      parameters: variables(one.sourceParameters ?? ''),
       fstype: one.source === 'rawcopy' ? '' : (one.filesystem ?? 'vfat'),
-      label: inTable ? name : null,
+      label: inTable && (one.label ?? true) ? name : null,
       part_name: inTable && table === 'gpt' ? name : null,
       part_type: one.type ?? null,
       system_id: null,
       align: parseByteSize(one.alignment ?? disk!.alignment ?? '4KiB') / KiB,
-      size: one.size === undefined || slots ? 0 : Math.ceil(parseByteSize(one.size) / MiB) * 1024,
-      fixed_size: slots
-        ? 1024 * 1024
-        : one.fixedSize === undefined
-          ? 0
-          : Math.ceil(parseByteSize(one.fixedSize) / MiB) * 1024,
+      size: one.size === undefined || slots ? 0 : Math.ceil(parseByteSize(one.size) / KiB),
+      fixed_size: slots ? 1024 * 1024 : one.fixedSize === undefined ? 0 : Math.ceil(parseByteSize(one.fixedSize) / KiB),
       disk: disk!.device,
       no_table: !inTable,
       active: one.active ?? false,
       use_uuid: one.useUuid ?? false,
+      use_label: one.useLabel ?? false,
+      uuid: one.uuid ?? null,
+      exclude_path: one.exclude ?? null,
+      change_directory: one.folder ?? null,
     };
   };
   const parts = disk!.partitions.flatMap((one) => {
-    if (one.source !== 'rootfs' || layout !== 'two slots') return [part(one, one.name, one.mount)];
-    const second = { ...part(one, `${one.name}-b`, undefined), use_uuid: false };
+    if (!isRoot(one) || layout !== 'two slots') return [part(one, one.name, one.mount)];
+    const second = { ...part(one, `${one.name}-b`, undefined), use_uuid: false, use_label: false, uuid: null };
     return [part(one, `${one.name}-a`, one.mount), second];
   });
   const ours = (role: string) => ({
@@ -177,6 +189,10 @@ function expectedKickstart(release: string, machine: string, { disk, yocto }: Re
     no_table: false,
     active: false,
     use_uuid: false,
+    use_label: false,
+    uuid: null,
+    exclude_path: null,
+    change_directory: null,
   });
   expect(yocto!.machine).toBe(machine);
   return {

@@ -16,8 +16,8 @@ export function wksLines(plan: LayerPlan, machine: PlannedMachine, bundle?: stri
     if (partition.source !== 'rootfs' || partition.mount !== '/') return [partitionLine(partition, machine, release)];
     const size = section.rootSize === undefined ? {} : { fixedSize: section.rootSize };
     if (!section.ab) return [partitionLine(partition, machine, release, size)];
-    // the second slot holds the same system, so that a device can fall back before its first update
-    const { mount: _mount, useUuid: _useUuid, ...second } = partition;
+    // the second slot holds the same system, so that a device can fall back before its first update; a UUID is one partition's
+    const { mount: _mount, useUuid: _useUuid, useLabel: _useLabel, uuid: _uuid, ...second } = partition;
     return [
       partitionLine({ ...partition, name: `${partition.name}-a` }, machine, release, size),
       partitionLine({ ...second, name: `${partition.name}-b` }, machine, release, size),
@@ -59,7 +59,8 @@ function partitionLine(
       : [`--source ${partition.source.replaceAll('-', release.wicPluginSeparator)}`]),
     ...(partition.sourceParameters === undefined ? [] : [`--sourceparams="${partition.sourceParameters}"`]),
     ...(partition.folder === undefined ? [] : [`--change-directory=${partition.folder}`]),
-    ...(partition.exclude ?? []).map((path) => `--exclude-path=${path}`),
+    // one option with all paths: of several, wic takes the last
+    ...(partition.exclude === undefined ? [] : [`--exclude-path ${partition.exclude.join(' ')}`]),
     `--ondisk ${disk.device}`,
     ...(partition.filesystem === undefined ? [] : [`--fstype=${partition.filesystem}`]),
     ...(inTable ? ((partition.label ?? true) ? [`--label ${partition.name}`] : []) : ['--no-table']),
