@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
-import { threadSourcesForVite } from './tools/setup/thread-source.mjs';
+import { madeModulesForVite } from './tools/setup/made-modules.mjs';
 
 export default defineConfig({
-  plugins: [threadSourcesForVite],
+  plugins: [madeModulesForVite],
   test: {
     include: [
       'libs/*/src/**/*.test.ts',

@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
-import { threadSourcesForVite } from '../../tools/setup/thread-source.mjs';
+import { madeModulesForVite } from '../../tools/setup/made-modules.mjs';
 
 // Real engines on stores that we wrote. One file at a time: an engine wants the whole host.
 export default defineConfig({
-  plugins: [threadSourcesForVite],
+  plugins: [madeModulesForVite],
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],

@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
-import { threadSourcesForVite } from '../../tools/setup/thread-source.mjs';
+import { madeModulesForVite } from '../../tools/setup/made-modules.mjs';
 
 // Whole-product tests: real engines and booted machines. One file at a time: an emulated machine wants the whole host.
 export default defineConfig({
-  plugins: [threadSourcesForVite],
+  plugins: [madeModulesForVite],
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],

@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
-import { threadSourcesForVite } from '../../tools/setup/thread-source.mjs';
+import { madeModulesForVite } from '../../tools/setup/made-modules.mjs';
 
 // The generated layers against real bitbake: not part of `npm test`. One check at a time; each may take long.
 export default defineConfig({
-  plugins: [threadSourcesForVite],
+  plugins: [madeModulesForVite],
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],

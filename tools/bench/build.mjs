@@ -1,7 +1,7 @@
 // Builds dist/bench/{main,floor,plain-write}.mjs, because Node 20 does not run TypeScript.
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { threadSources } from '../setup/thread-source.mjs';
+import { madeModules } from '../setup/made-modules.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -13,7 +13,7 @@ await build({
   platform: 'node',
   target: 'node20.19',
   format: 'esm',
-  plugins: [threadSources],
+  plugins: [madeModules],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from '
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { threadSources } from '../setup/thread-source.mjs';
+import { madeModules } from '../setup/made-modules.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -86,7 +86,7 @@ const program = await bundle(
   'cjs',
   // the sources ask for their own place only to find files that are embedded here
   { BOXSHIP_VERSION: JSON.stringify(version), 'import.meta.url': 'undefined' },
-  [threadSources, embeddedFiles, oneOfEach],
+  [madeModules, embeddedFiles, oneOfEach],
 );
 /**
  * What the program is behind: as a comment, which V8 skips, because start.ts compiles it with what it kept of an earlier run.

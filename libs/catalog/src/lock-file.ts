@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Ajv } from 'ajv';
 import { UserError, type FileIdentity, type LockedImage } from '@boxship/model';
 import { writeFileAtomically } from '@boxship/host';
 import type { Digest } from '@boxship/model';
+import validate from './lock-schema.json?validator';
 
 export interface LockedBase extends FileIdentity {
   /** The file or URL of the product file that was locked. */
@@ -32,43 +32,6 @@ export interface Lock {
   readonly tools: Readonly<Record<string, string>>;
 }
 
-const digest = { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' };
-const size = { type: 'integer', minimum: 0 };
-const text = { type: 'string' };
-const object = (properties: object, optional: readonly string[] = []) => ({
-  type: 'object',
-  additionalProperties: false,
-  properties,
-  required: Object.keys(properties).filter((key) => !optional.includes(key)),
-});
-const map = (values: object) => ({ type: 'object', additionalProperties: values });
-const list = (items: object) => ({ type: 'array', items });
-const descriptor = object({ mediaType: text, digest, size });
-
-export const lockSchema = object({
-  lockVersion: { const: 1 },
-  product: text,
-  epoch: { type: 'integer' },
-  bases: map(object({ from: text, digest, size })),
-  apps: map(object({ compose: text, digest, images: list(text) })),
-  origins: map(text),
-  images: list(
-    object(
-      {
-        reference: text,
-        platform: text,
-        index: digest,
-        manifest: descriptor,
-        manifestSynthesized: { type: 'boolean' },
-        config: descriptor,
-        layers: list(object({ blob: descriptor, diffId: digest })),
-      },
-      ['index', 'manifestSynthesized'],
-    ),
-  ),
-  tools: map(text),
-});
-
 /** boxship.lock beside the product file. */
 export function lockPath(productFile: string): string {
   return join(dirname(productFile), 'boxship.lock');
@@ -88,12 +51,10 @@ export async function readLock(productFile: string): Promise<Lock> {
   } catch (error) {
     throw new UserError('BAD_LOCK', `${path} is not JSON: ${(error as Error).message}`, hint, { file: path });
   }
-  const validate = new Ajv({ strict: true, validateSchema: false, code: { optimize: false } }).compile<Lock>(
-    lockSchema,
-  );
   if (validate(value)) {
-    refuseTwins(value, path);
-    return value;
+    const lock = value as Lock;
+    refuseTwins(lock, path);
+    return lock;
   }
   const { instancePath, message } = validate.errors![0]!;
   throw new UserError('BAD_LOCK', `${path} is not a lock of this version: ${instancePath} ${message}`, hint, {

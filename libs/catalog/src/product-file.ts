@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { Ajv, type ValidateFunction } from 'ajv';
 import { MiB, UserError, parseByteSize, type Problem, type StoreOptions } from '@boxship/model';
 import type { Product } from './product.ts';
 import { appsOf } from './product-file/apps.ts';
@@ -12,6 +11,7 @@ import type { ProductYaml } from './product-file/product-yaml.ts';
 import { variantsOf } from './product-file/variants.ts';
 import { yoctoSectionOf } from './product-file/yocto.ts';
 import schema from './product-schema.json' with { type: 'json' };
+import validate from './product-schema.json?validator';
 import { schemaProblems } from './schema-problems.ts';
 import { parseYaml, type YamlFile } from './yaml-file.ts';
 
@@ -34,19 +34,8 @@ export async function readProductFile(file: string): Promise<Product> {
   return parseProduct(file, text);
 }
 
-let validate: ValidateFunction | undefined;
-
 export function parseProduct(file: string, text: string): Product {
   const yaml = parseYaml(file, text);
-  validate ??= new Ajv({
-    allErrors: true,
-    verbose: true,
-    strict: true,
-    allowUnionTypes: true,
-    // the schema is ours, and a test has it judged; a document is checked once: half of the time that ajv takes
-    validateSchema: false,
-    code: { optimize: false },
-  }).compile(schema);
   if (!validate(yaml.value)) throw new UserError(schemaProblems(yaml, validate.errors ?? []));
   return productOf(yaml, yaml.value as unknown as ProductYaml);
 }

@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import { Ajv } from 'ajv';
 import { UserError, type DeviceClass } from '@boxship/model';
 import { listAssetFiles, readAssetFile } from '@boxship/host';
 import schema from './recipe-schema.json' with { type: 'json' };
+import validate from './recipe-schema.json?validator';
 import { schemaProblems } from './schema-problems.ts';
 import { parseYaml } from './yaml-file.ts';
 
@@ -130,7 +130,6 @@ export function findRecipe(machine: string): Recipe | undefined {
 /** Checks a recipe. Errors: one UserError with every mistake, each as `file:line:col` with a hint. */
 export function parseRecipe(file: string, text: string): Recipe {
   const yaml = parseYaml(file, text);
-  const validate = new Ajv({ allErrors: true, verbose: true, strict: true, strictRequired: false }).compile(schema);
   if (!validate(yaml.value)) throw new UserError(schemaProblems(yaml, validate.errors ?? []));
   return yaml.value as unknown as Recipe;
 }

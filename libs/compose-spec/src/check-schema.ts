@@ -1,9 +1,7 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import schema from './compose-spec-schema.json' with { type: 'json' };
+import type { ErrorObject } from 'ajv';
+import validate from './compose-spec-schema.json?validator';
 import type { CollectedReport } from './report.ts';
 import type { MapValue, Value } from './yaml-value.ts';
-
-let validate: ValidateFunction | undefined;
 
 /**
  * Holds a model against the specification's own JSON Schema, so that what no reader of ours looks at is checked too. One
@@ -11,10 +9,6 @@ let validate: ValidateFunction | undefined;
  * `active`: services whose profiles are on; others are left alone, as everywhere.
  */
 export function checkSchema(model: MapValue, active: ReadonlySet<string>, report: CollectedReport): void {
-  // formats and "deprecated" are words of Compose's own
-  validate ??= new Ajv({ allErrors: true, strict: false, validateFormats: false, validateSchema: false }).compile(
-    withoutDialect(schema),
-  );
   const services = model.entries.get('services');
   const kept =
     services?.value.kind === 'map' ? [...services.value.entries].filter(([name]) => active.has(name)) : undefined;
@@ -44,11 +38,6 @@ export function checkSchema(model: MapValue, active: ReadonlySet<string>, report
     const extra = error.keyword === 'additionalProperties' ? ` "${String((error.params as { additionalProperty: string }).additionalProperty)}"` : ''; // prettier-ignore
     report.error('AGAINST_SPECIFICATION', at.where, `${path.join('.')} ${error.message ?? 'is not valid'}${extra}`, 'The JSON Schema of the Compose specification does not allow it.'); // prettier-ignore
   }
-}
-
-/** Its `$schema` has an address that ajv does not know as draft-07's. */
-function withoutDialect({ $schema: _dialect, ...rest }: { readonly $schema: string }): object {
-  return rest;
 }
 
 function plain(value: Value): unknown {

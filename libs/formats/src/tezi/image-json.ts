@@ -1,6 +1,6 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import type { ErrorObject } from 'ajv';
 import { UserError, type Location, type Problem } from '@boxship/model';
-import schema from './image-schema.json' with { type: 'json' };
+import validate from './image-schema.json?validator';
 import { parseJsonText, type JsonText } from './json-text.ts';
 
 // Field names are those of Toradex's documentation, "Toradex Easy Installer Configuration Files".
@@ -106,14 +106,8 @@ const OFFSET_FORMAT = 5;
  */
 export function parseImageJson(file: string, text: string): CheckedImageJson {
   const source = parseJsonText(file, text);
-  const validate = new Ajv({
-    allErrors: true,
-    strict: true,
-    allowUnionTypes: true,
-    verbose: true,
-  }).compile<TeziImageJson>(schema);
-  const json = source.value;
-  if (!validate(json)) throw new UserError(schemaProblems(source, validate.errors ?? []));
+  if (!validate(source.value)) throw new UserError(schemaProblems(source, validate.errors ?? []));
+  const json = source.value as TeziImageJson;
   const problems: Problem[] = [];
   const report = (code: string, path: Path, message: string, hint?: string) =>
     problems.push({ code, message, where: source.locate(path), ...(hint ? { hint } : {}) });

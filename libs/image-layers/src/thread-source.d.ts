@@ -1,5 +1,0 @@
-/** The program of a worker thread as text: tools/setup/thread-source.mjs bundles it, for esbuild and for vitest. */
-declare module '*.ts?thread' {
-  const source: string;
-  export default source;
-}
