@@ -23,7 +23,8 @@ async function threadText(path) {
  * of Compose's own; the dialect that a schema names may have an address that ajv does not know.
  */
 async function validatorText(path) {
-  const { $schema: _dialect, ...schema } = JSON.parse(readFileSync(path, 'utf8'));
+  const schema = JSON.parse(readFileSync(path, 'utf8'));
+  delete schema.$schema;
   const require = createRequire(path);
   const { Ajv } = require('ajv');
   const { default: standaloneCode } = require('ajv/dist/standalone');

@@ -263,11 +263,13 @@ export async function findDataEnd(reader: RandomReader, table: PartitionTable): 
     ...[...contents.map(endOf), ...table.metadata.primary.map(({ end }) => end)],
   );
   const limit = Math.min(reader.size, ...table.metadata.backup.map(({ start }) => start));
+  const nothing = Buffer.alloc(MiB);
   for (let end = limit; end > lastEnd;) {
     const start = Math.max(lastEnd, end - MiB);
     const bytes = await reader.read(start, end - start);
-    for (let index = bytes.length - 1; index >= 0; index--) if (bytes[index] !== 0) return start + index + 1;
     end = start;
+    if (nothing.subarray(0, bytes.length).equals(bytes)) continue; // a comparison by the processor, not byte for byte here
+    for (let index = bytes.length - 1; ; index--) if (bytes[index] !== 0) return start + index + 1;
   }
   return lastEnd;
 }
