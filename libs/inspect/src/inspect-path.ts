@@ -10,7 +10,10 @@ import { inspectDevices } from './inspect-devices.ts';
 import { inspectInstaller } from './inspect-installer.ts';
 import { inspectFilesystem } from './inspect-filesystem.ts';
 import { findReleaseDocument, inspectRelease } from './inspect-release.ts';
+import { inspectSystem } from './inspect-system.ts';
 import type { Inspection } from './inspection.ts';
+import { attempt } from './problems.ts';
+import { readUpdate } from './updates/index.ts';
 
 export interface InspectOptions {
   /** Takes the plain form of what is compressed, once. */
@@ -37,6 +40,10 @@ export async function inspectPath(path: string, options: InspectOptions): Promis
   if (document !== undefined) return await inspectRelease(document, options.publicKeyPem);
   if (info.isFile()) {
     if (info.size === 0) throw new UserError('UNKNOWN_FILE', `${path} is empty`);
+    const update = await readUpdate(path);
+    if (update) {
+      return { ...(await headOf(path)), kind: 'update', format: update.format, update: update.content, problems: [] };
+    }
     if ((await plainFilesystem(path)) !== undefined) return await asFilesystem(path, options);
   }
   const format = await findFormat(path);
@@ -60,7 +67,7 @@ export async function inspectPath(path: string, options: InspectOptions): Promis
   throw new UserError(
     'UNKNOWN_FILE',
     `${path} is nothing that Boxship reads or writes`,
-    `Known: base images (${Object.keys(baseImageFormats).join(', ')}), ext4 file systems, releases and stores of Boxship, OCI layouts and archives, docker save archives.`,
+    `Known: base images (${Object.keys(baseImageFormats).join(', ')}), ext4 file systems, releases and stores of Boxship, updates for RAUC, SWUpdate and Mender, OCI layouts and archives, docker save archives.`,
   );
 }
 
@@ -108,6 +115,11 @@ async function asBaseImage(path: string, format: BaseImageFormat, options: Inspe
   if (image.tezi) {
     const parts = await inspectInstaller(image, image.tezi, publicKeyPem, problems);
     return { ...head, kind: 'installer', format: format.name, ...parts, problems };
+  }
+  if (image.devices.length === 0) {
+    const system = await attempt(problems, async () => await inspectSystem((await image.openRootfs({})).files));
+    const filesystem = { kind: format.name, ...(system ? { system } : {}) };
+    return { ...head, kind: 'filesystem', format: format.name, filesystem, problems };
   }
   const devices = await inspectDevices(image, publicKeyPem);
   return { ...head, kind: 'disk', format: format.name, devices, problems };

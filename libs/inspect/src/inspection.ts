@@ -1,6 +1,7 @@
 import type { ListedImage } from '@boxship/engines';
 import type { ListedOciImage } from '@boxship/oci';
 import type { Problem } from '@boxship/model';
+import type { UpdateContent } from './updates/update-reader.ts';
 
 /** What is known of a signature: nobody gave a key, the key says yes, it says no, there is none. */
 export type SignatureState = 'unchecked' | 'ok' | 'bad' | 'missing';
@@ -10,7 +11,7 @@ export interface Inspection {
   readonly inspectVersion: 1;
   readonly path: string;
   /** What it is, for people: `disk image`, `file system`, `release`, … */
-  readonly kind: 'disk' | 'installer' | 'filesystem' | 'release' | 'store-bundle' | 'images';
+  readonly kind: 'disk' | 'installer' | 'filesystem' | 'release' | 'store-bundle' | 'images' | 'update';
   /** Name of the format that reads it. */
   readonly format: string;
   /** Of the file as it is; absent for folders. */
@@ -24,6 +25,8 @@ export interface Inspection {
   readonly release?: InspectedRelease;
   /** An archive or a layout of images. */
   readonly images?: InspectedImages;
+  /** A file of an updater. */
+  readonly update?: UpdateContent;
   readonly problems: readonly Problem[];
 }
 

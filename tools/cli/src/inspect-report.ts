@@ -26,15 +26,25 @@ const KINDS: Readonly<Partial<Record<Inspection['kind'], string>>> = {
   installer: 'image for an installer',
   filesystem: 'file system',
   'store-bundle': 'store',
+  update: 'update',
 };
 
-function branchesOf({ devices, filesystem, installer, release, images, problems }: Inspection): readonly Branch[] {
+function branchesOf({
+  devices,
+  filesystem,
+  installer,
+  release,
+  images,
+  update,
+  problems,
+}: Inspection): readonly Branch[] {
   return [
     ...(installer ? [installerBranch(installer)] : []),
     ...(devices ?? []).map(deviceBranch),
     ...(filesystem ? [{ text: filesystemText(filesystem), below: filesystemBranches(filesystem) }] : []),
     ...(release ? releaseBranches(release) : []),
     ...(images?.images ?? []).map(imageBranch),
+    ...(update ? updateBranches(update) : []),
     ...problemBranches(problems),
   ];
 }
@@ -163,6 +173,16 @@ function releaseBranches(release: NonNullable<Inspection['release']>): readonly 
       below: [{ text: digest }],
     })),
   ]; // prettier-ignore
+}
+
+function updateBranches({ description, members }: NonNullable<Inspection['update']>): readonly Branch[] {
+  const lines = description.split('\n').filter((line) => line.trim() !== '');
+  return [
+    ...(lines.length === 0
+      ? []
+      : [{ text: 'says of itself', below: lines.map((line) => ({ text: line.replaceAll('\t', '  ') })) }]),
+    ...members.map(({ name, size }) => ({ text: `member ${name}, ${formatByteSize(size)}` })),
+  ];
 }
 
 function problemBranches(problems: readonly Problem[]): readonly Branch[] {
