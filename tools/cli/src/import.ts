@@ -19,8 +19,8 @@ export function addImport(program: Command): void {
     .command('import')
     .summary('make a product file of a Compose file, a tcbuild.yaml or docker save archives')
     .description(
-      'Writes the product file (-f, never over one that is there) from Compose files, a tcbuild.yaml of TorizonCore Builder, and\n' +
-        'archives of docker save. What has no place in a product file is told with its line, and nothing else is changed.',
+      'Writes the product file (-f, never over one that is there) from Compose files, a tcbuild.yaml of TorizonCore Builder,\n' +
+        'and archives of docker save. What has no place in a product file is told with its line, and nothing else is changed.',
     )
     .argument('<source...>', 'Compose files (each over the one before), one tcbuild.yaml, archives (.tar, .tar.gz)')
     .option('--product <name>', 'name of the product (default: that of the folder)')
