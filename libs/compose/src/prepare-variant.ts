@@ -51,7 +51,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
   ];
   engine.check(facts);
   for (const device of base.image.devices) await refuseStoreInBase(device);
-  const { images, identity, store, signature, data, dataTree } = await planStorePartitions(
+  const { images, identity, store, signature, data, dataTree, storeTree } = await planStorePartitions(
     open,
     variant,
     locked,
@@ -65,6 +65,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     signature,
     data,
     dataTree,
+    storeTree,
     identity,
     socket: (tableType) => fitSocket(facts, socketOptionsOf(open, variant, facts, identity, tableType)),
   };

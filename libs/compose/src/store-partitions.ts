@@ -32,6 +32,8 @@ export interface StorePartitions {
   readonly data: Ext4Plan;
   /** What is in `data`. */
   readonly dataTree: Tree;
+  /** What is in `store`. */
+  readonly storeTree: Tree;
 }
 
 /**
@@ -60,7 +62,7 @@ export async function planStorePartitions(
   const store = planStore(variant, images, preload, tree, identity, storeBytes);
   const dataTree = dataFolders(variant, engine.socket);
   const data = planData(variant, dataTree, identity);
-  return { images, identity, store, signature: placeOfSignature(tree, store), data, dataTree };
+  return { images, identity, store, signature: placeOfSignature(tree, store), data, dataTree, storeTree: tree };
 }
 
 function planStore(

@@ -23,8 +23,8 @@ export interface AddedFiles {
   readonly listing: readonly { readonly path: string; readonly why: string }[];
 }
 
-/** What has a UUID of its own: the partitions of ours in a GPT, and the file system of the data. */
-export type OwnIdentity = 'store-partition' | 'data-partition' | 'data';
+/** What has a UUID of its own: the partitions of ours in a GPT, and their file systems. */
+export type OwnIdentity = 'store-partition' | 'data-partition' | 'store' | 'data';
 
 /** What a format may write: the vendor's base with our partitions. */
 export interface ArtifactRelease {
@@ -38,6 +38,8 @@ export interface ArtifactRelease {
   readonly data: Ext4Plan;
   /** What is in the data file system as shipped, for formats whose installer makes that file system. */
   readonly dataTree: Tree;
+  /** What is in the store, for formats that bring files and no file system. */
+  readonly storeTree: Tree;
   readonly identity: (role: OwnIdentity) => string;
   /**
    * What the rootfs needs so that the store plugs in, on a disk whose partitions are found by name (`gpt`) or by the UUIDs of

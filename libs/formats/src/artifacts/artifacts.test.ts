@@ -22,7 +22,7 @@ describe('the registry of artifact formats', () => {
     }
     for (const name of DEFAULT_ARTIFACTS) artifactFormat(name);
     expect(() => artifactFormat('constructor')).toThrow(
-      /Known: android-sparse, mender, rauc, raw, swupdate, tezi, uuu/,
+      /Known: android-sparse, mender, rauc, raw, rootfs-tar, swupdate, tezi, uuu/,
     );
   });
 

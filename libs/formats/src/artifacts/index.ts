@@ -7,6 +7,7 @@ import { androidSparse } from './android-sparse.ts';
 import { mender } from './mender.ts';
 import { rauc } from './rauc.ts';
 import { raw } from './raw.ts';
+import { rootfsTar } from './rootfs-tar.ts';
 import { swupdate } from './swupdate.ts';
 import { tezi } from './tezi.ts';
 import { uuu } from './uuu.ts';
@@ -17,6 +18,7 @@ export const artifactFormats = {
   mender,
   rauc,
   raw,
+  'rootfs-tar': rootfsTar,
   swupdate,
   tezi,
   uuu,

@@ -56,6 +56,7 @@ async function withRelease<T>(
     signature: { start: 0, end: 0 },
     data: planOf('boxship-data'),
     dataTree: tree,
+    storeTree: tree,
     identity: () => UUID,
     socket: () => socket,
   });

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { writeTar } from '@boxship/filesystem';
-import { formatByteSize, MiB, UserError, type Tree, type TreeEntry, type Variant } from '@boxship/model';
+import { formatByteSize, MiB, UserError, type Tree, type Variant } from '@boxship/model';
 import {
   changesOf,
-  type AddedFiles,
   type ArtifactRelease,
   type PlannedArtifact,
   type PlannedPartition,
   type RootfsChange,
 } from '../artifact-format.ts';
 import { planPayload, type PayloadPart, type PayloadPlan } from '../payload.ts';
+import { editedEntries } from '../rootfs-with-socket.ts';
 import { composeImageJson, OWN_FILES, type TeziFields } from './compose-image-json.ts';
 import { findTeziRootfs, type TeziRootfs } from './find-rootfs.ts';
 import type { TeziPartition } from './image-json.ts';
@@ -45,7 +45,8 @@ export async function planOnTezi(
   // the installer gives partitions no names that could be chosen: they are found by their file systems
   const socket = release.socket('mbr');
   const edits = socket.entries.length > 0 ? await release.rootfs.planEdit(socket.entries, { epoch }) : [];
-  const files = treeOf(socket, edits, epoch);
+  const placed = editedEntries(socket.entries, edits, epoch);
+  const files: Tree = { entries: () => placed };
   const socketTar = socket.entries.length > 0 ? await tarOf(files) : undefined;
   const json = composeImageJson(image, rootfs, {
     fields,
@@ -182,33 +183,6 @@ function refuseFullRootfs(image: TeziImage, rootfs: TeziRootfs, added: number): 
     'Ask the vendor for a larger "partition_size_nominal", or for "want_maximised".',
     image.locate(rootfs.path),
   );
-}
-
-/** The files of the socket where they lie in this rootfs, labels included, for an archive that is unpacked over it. */
-function treeOf(
-  { entries }: AddedFiles,
-  edits: readonly { readonly path: string; readonly asked: string; readonly action: string; readonly label?: string }[],
-  epoch: number,
-): Tree {
-  const wanted = new Map(entries.map((entry) => [entry.path, entry]));
-  const folder = {
-    type: 'directory',
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtime: epoch,
-    mtimeNanoseconds: 0,
-    size: 0,
-  } as const;
-  const placed = edits
-    .filter(({ action }) => action !== 'keep')
-    .map(({ path, asked, label }): TreeEntry => {
-      const entry: Omit<TreeEntry, 'path'> = wanted.get(asked) ?? folder;
-      const labels = label ? [{ name: 'security.selinux', value: Buffer.from(`${label}\0`) }] : [];
-      const xattrs = [...(entry.xattrs ?? []), ...labels];
-      return { ...entry, path, ...(xattrs.length > 0 ? { xattrs } : {}) };
-    });
-  return { entries: () => placed };
 }
 
 export async function tarOf(tree: Tree): Promise<Uint8Array> {

@@ -1,0 +1,190 @@
+import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hashFile } from '@boxship/disk';
+import { planTar, readRootfsTree, writeTar, type TarPlan } from '@boxship/filesystem';
+import { fileWriter, withPath, writeFileAtomically } from '@boxship/host';
+import type { ArtifactOptions, ContentSource, Tree } from '@boxship/model';
+import type { ArtifactFile } from '../artifact-file.ts';
+import {
+  changesOf,
+  type ArtifactRelease,
+  type ArtifactSink,
+  type PlannedArtifact,
+  type PlannedFormat,
+} from '../artifact-format.ts';
+import { compressFile, compressorOf, type FileCompression } from '../compress-file.ts';
+import { editedEntries, withEdits } from '../rootfs-with-socket.ts';
+
+type Compression = FileCompression | 'none';
+
+/** What the file systems must be that take the archives. Written beside them, as JSON. */
+interface FilesystemFacts {
+  readonly archive: string;
+  readonly filesystem: 'ext4';
+  readonly label: string;
+  /** By which the device finds it. */
+  readonly uuid: string;
+  /** Bytes, at least. */
+  readonly size: number;
+}
+
+/**
+ * Tar archives for those who make the disk themselves: the rootfs with the device socket, the store, the data partition as
+ * shipped. All of them are to be unpacked by root with numeric owners and all extended attributes.
+ */
+export const rootfsTar: PlannedFormat = {
+  name: 'rootfs-tar',
+  readOptions: ({ compression = 'none' }) => ({ format: 'rootfs-tar', compression: compression as string }),
+  describe: (options) => `rootfs-tar with compression ${compressionOf(options)}`,
+  programs: (options) => compressorOf(compressionOf(options)),
+  plan,
+};
+
+function compressionOf({ compression }: ArtifactOptions): Compression {
+  return compression as Compression; // `readOptions` made it
+}
+
+async function plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]): Promise<PlannedArtifact> {
+  const { variant, base, rootfs, dataTree, storeTree, store, data } = release;
+  const { epoch } = variant;
+  // nobody names the partitions for us: they are found by the UUIDs of their file systems
+  const socket = release.socket('mbr');
+  const edits = socket.entries.length > 0 ? await rootfs.planEdit(socket.entries, { epoch }) : [];
+  const id = `rootfs:${(await Promise.all(base.sources.map((source) => source.digest()))).join('+')}`;
+  const tree = withEdits(await readRootfsTree(rootfs.files, { id }), editedEntries(socket.entries, edits, epoch));
+  const rootfsPlan = planTar(tree);
+  const storePlan = planTar(storeTree);
+  const compressions = wanted.map(compressionOf);
+  const name = `${variant.product}-${variant.version}-${variant.machine.name}-${variant.name}`;
+  const archives = { rootfs: `${name}.rootfs.tar`, store: `${name}.store.tar`, data: `${name}.data.tar` };
+  const facts = (role: 'store' | 'data', size: number): FilesystemFacts => ({
+    ...{ archive: archives[role], filesystem: 'ext4', label: `boxship-${role}`, uuid: release.identity(role), size },
+  });
+  const partitionsFile = {
+    name: `${name}.partitions.json`,
+    text: `${JSON.stringify([facts('store', store.sizeBytes), facts('data', data.sizeBytes)], null, 2)}\n`,
+  };
+  const partition = (number: number, role: 'rootfs' | 'store' | 'data', size: number) => ({ number, size, type: '', name: role === 'rootfs' ? role : `boxship-${role}`, role }); // prettier-ignore
+  const partitions = [
+    partition(1, 'rootfs', rootfsPlan.size),
+    partition(2, 'store', store.sizeBytes),
+    partition(3, 'data', data.sizeBytes),
+  ];
+  const layout = (list: readonly (typeof partitions)[number][]) => ({ size: list.reduce((sum, { size }) => sum + size, 0), partitions: list }); // prettier-ignore
+  return {
+    files: [
+      ...compressions.flatMap((one) =>
+        Object.values(archives).map((file) => (one === 'none' ? file : `${file}.${one}`)),
+      ),
+      partitionsFile.name,
+    ],
+    table: { type: 'mbr', before: layout(partitions.slice(0, 1)), after: layout(partitions) },
+    changes: changesOf(edits, socket),
+    warnings: [],
+    bytesToWrite: rootfsPlan.size + storePlan.size,
+    vendorBytes: rootfsPlan.size,
+    sources: storePlan.sources(),
+    open: (folder, { signal } = {}) =>
+      openArchives(folder, archives, { tree, dataTree, storePlan, compressions, partitionsFile, signal }),
+  };
+}
+
+interface Contents {
+  readonly tree: Tree;
+  readonly dataTree: Tree;
+  readonly storePlan: TarPlan;
+  readonly compressions: readonly Compression[];
+  readonly partitionsFile: { readonly name: string; readonly text: string };
+  readonly signal: AbortSignal | undefined;
+}
+
+async function openArchives(
+  folder: string,
+  archives: Readonly<Record<'rootfs' | 'store' | 'data', string>>,
+  { tree, dataTree, storePlan, compressions, partitionsFile, signal }: Contents,
+): Promise<ArtifactSink> {
+  const path = join(folder, archives.store);
+  const handle = await open(path, 'wx', 0o644);
+  try {
+    await handle.truncate(storePlan.size);
+  } catch (error) {
+    await handle.close();
+    throw withPath(error, path);
+  }
+  const target = fileWriter(handle, path);
+  const holds = ({ id }: ContentSource) => storePlan.sources().some((source) => source.id === id);
+  return {
+    async writeFrame(onBytes) {
+      await storePlan.writeMetadata(target);
+      await writeArchive(join(folder, archives.rootfs), tree, onBytes, signal);
+      await writeArchive(join(folder, archives.data), dataTree, () => {}, signal);
+    },
+    contentWriters: (source) => (holds(source) ? [storePlan.contentWriter(source, target)] : []),
+    scatterTargets: (source) =>
+      holds(source)
+        ? [{ descriptor: handle.fd, path, start: 0, pieces: storePlan.contentPieces(source), onWritten() {} }]
+        : [],
+    settle: () => closeSynced(handle, path),
+    async finish(sink) {
+      const files: ArtifactFile[] = [];
+      for (const name of Object.values(archives)) {
+        const file = join(folder, name);
+        const plain = { name, ...(await hashFile(file)) };
+        for (const compression of compressions) {
+          if (compression === 'none') files.push(plain);
+          else {
+            const packed = await compressFile(file, compression, sink);
+            files.push({ name: `${name}.${compression}`, ...packed, unpacked: { size: plain.size, digest: plain.digest } }); // prettier-ignore
+          }
+        }
+        if (!compressions.includes('none')) await unlink(file);
+      }
+      const path = join(folder, partitionsFile.name);
+      await writeFileAtomically(path, partitionsFile.text);
+      return [...files, { name: partitionsFile.name, ...(await hashFile(path)) }];
+    },
+    abandon: () => handle.close(),
+  };
+}
+
+/** An archive whose bytes come in order: those of the vendor's rootfs, and small ones. */
+async function writeArchive(
+  path: string,
+  tree: Tree,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const handle = await open(path, 'wx', 0o644);
+  try {
+    let buffer: Uint8Array[] = [];
+    let buffered = 0;
+    const flush = async () => {
+      await handle.writev(buffer).catch((error: unknown) => {
+        throw withPath(error, path);
+      });
+      onBytes(buffered);
+      buffer = [];
+      buffered = 0;
+    };
+    for await (const chunk of writeTar(tree, signal)) {
+      buffer.push(Uint8Array.from(chunk)); // sources use their chunks again
+      buffered += chunk.length;
+      if (buffered >= 1 << 20) await flush();
+    }
+    if (buffered > 0) await flush();
+    await closeSynced(handle, path);
+  } catch (error) {
+    await handle.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function closeSynced(handle: FileHandle, path: string): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    throw withPath(error, path);
+  } finally {
+    await handle.close();
+  }
+}
