@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from '
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import Handlebars from 'handlebars';
 import { madeModules } from '../setup/made-modules.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -54,6 +55,28 @@ const embeddedFiles = {
   },
 };
 
+/**
+ * In place of Handlebars: what it makes of each template, found by the template's text, so that no start compiles them. The
+ * options are those that the sources give.
+ */
+const compiledTemplates = {
+  name: 'compiled-templates',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^handlebars$/ }, () => ({ path: 'handlebars', namespace: 'templates' }));
+    onLoad({ filter: /.*/, namespace: 'templates' }, () => {
+      const templates = Object.entries(assetFiles()).filter(([path]) => path.endsWith('.hbs'));
+      const options = { noEscape: true, strict: true, preventIndent: true };
+      const made = templates.map(([, text]) => `[${JSON.stringify(text)}, ${Handlebars.precompile(text, options)}]`);
+      return {
+        resolveDir: root,
+        contents:
+          `import Handlebars from 'handlebars/runtime.js';\nconst templates = new Map([${made.join(',\n')}]);\n` +
+          'export default { compile: (text) => Handlebars.template(templates.get(text)) };',
+      };
+    });
+  },
+};
+
 /** Packages of one name and version are one package, wherever npm has put copies of it. */
 const oneOfEach = {
   name: 'one-of-each',
@@ -86,7 +109,7 @@ const program = await bundle(
   'cjs',
   // the sources ask for their own place only to find files that are embedded here
   { BOXSHIP_VERSION: JSON.stringify(version), 'import.meta.url': 'undefined' },
-  [madeModules, embeddedFiles, oneOfEach],
+  [madeModules, embeddedFiles, compiledTemplates, oneOfEach],
 );
 /**
  * What the program is behind: as a comment, which V8 skips, because start.ts compiles it with what it kept of an earlier run.

@@ -14,8 +14,15 @@ export function readLayerFiles(): Readonly<Record<string, string>> {
 
 export type TemplateValues = Readonly<Record<string, string | number>>;
 
+const compiled = new Map<string, (values: TemplateValues) => string>();
+
 /** A template by the path that it stands at, with its values in it as they are; a missing value is an error. */
 export function renderSocketTemplate(name: string, values: TemplateValues): string {
-  const text = readAssetFile(`${TEMPLATES}/${name}.hbs`);
-  return Handlebars.compile(text, { noEscape: true, strict: true, preventIndent: true })(values);
+  let template = compiled.get(name);
+  if (!template) {
+    const text = readAssetFile(`${TEMPLATES}/${name}.hbs`);
+    template = Handlebars.compile(text, { noEscape: true, strict: true, preventIndent: true });
+    compiled.set(name, template);
+  }
+  return template(values);
 }
