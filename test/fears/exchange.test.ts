@@ -90,7 +90,7 @@ async function withStoreJson(change: (json: Record<string, unknown>) => void): P
   for (const left of (await readdir(folder)).filter((one) => one.startsWith(`${file.name}.`))) {
     await runProgram('rm', [join(folder, left)]);
   }
-  const { checkpoints: _stale, ...rest } = file;
+  const { checkpoints: _stale, payload: _old, ...rest } = file;
   const digest = createHash('sha256').update(await readFile(image)).digest(); // prettier-ignore
   const release = { ...oldRelease, files: [{ ...rest, digest: `sha256:${digest.toString('hex')}` }] };
   const text = `${JSON.stringify(release, null, 2)}\n`;

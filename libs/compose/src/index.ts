@@ -13,3 +13,11 @@ export type { AppBudget, Budget, LayerBudget, ReleasePlan, VariantPlan } from '.
 export { verifyRelease, type VerifiedRelease, type VerifyOptions } from './verify-release.ts';
 export { updateApps, type UpdateOptions } from './update-apps.ts';
 export type { ExchangedRelease, ExchangeOptions, ExchangePlan } from './write-exchange.ts';
+export {
+  pullRelease,
+  pushRelease,
+  RELEASE_TYPE,
+  SIGNATURES_TYPE,
+  type PushedRelease,
+  type TransferOptions,
+} from './transfer-release.ts';

@@ -17,6 +17,13 @@ export interface ImageSource extends AsyncDisposable {
   find(reference: Reference, signal?: AbortSignal, as?: ManifestKind): Promise<FoundManifest>;
   /** The bytes of a blob from `options.offset` on. The reader checks digest and size; the stream may be too long. */
   openBlob(reference: Reference, blob: Descriptor, options: OpenBlobOptions): AsyncIterable<Uint8Array>;
+  /** Digests of the manifests that refer to `subject` and are of this artifact type (distribution-spec 1.1 "Listing Referrers"). */
+  referrers?(
+    reference: Reference,
+    subject: Digest,
+    artifactType: string,
+    signal?: AbortSignal,
+  ): Promise<readonly Digest[]>;
   /** Path of a file that is exactly this blob, if there is one, so that it can be cloned instead of copied. */
   blobFile?(blob: Descriptor): Promise<string | undefined>;
   /** Tells that the bytes of `blob` were wrong; true when another place (an origin behind a mirror) can be asked. */

@@ -1,3 +1,13 @@
+export {
+  pushArtifact,
+  type ArtifactTarget,
+  type ArtifactToPush,
+  type FileToPush,
+  type PutOptions,
+} from './artifact-target.ts';
+export { ociLayoutTarget } from './oci-layout-target.ts';
+export { findArtifact, findReferrers, pullFiles, type PulledArtifact, type PullOptions } from './pull-artifact.ts';
+export { registryTarget } from './registry/registry-target.ts';
 export { fetchArtifact, type FetchedArtifact, type FetchArtifactOptions } from './fetch-artifact.ts';
 export { blobPath, BLOB_KIND, fetchBlob, hasBlob, readCachedBytes, type FetchBlobOptions } from './blob-cache.ts';
 export { fetchImage, type FetchedImage, type FetchedLayer, type FetchImageOptions } from './fetch-image.ts';

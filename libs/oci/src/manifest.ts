@@ -1,4 +1,4 @@
-import { type Descriptor, type Platform } from '@boxship/model';
+import { type Descriptor, type Digest, type Platform } from '@boxship/model';
 import {
   documentError, isObject, optionalText, parseDescriptor, parseJsonObject, textMap, type DocumentDoor, type JsonObject,
 } from './json-document.ts'; // prettier-ignore
@@ -29,8 +29,20 @@ export interface Manifest {
   readonly mediaType: string;
   readonly config: Descriptor;
   /** Bottom layer first. */
-  readonly layers: readonly Descriptor[];
+  readonly layers: readonly ManifestLayer[];
+  /** Of an artifact. */
+  readonly artifactType?: string;
+  /** Digest of the manifest that this one says something of. */
+  readonly subject?: Digest;
 }
+
+/** A layer; in an artifact, `title` is the name of its file (annotation `org.opencontainers.image.title`). */
+export interface ManifestLayer extends Descriptor {
+  readonly title?: string;
+}
+
+/** image-spec annotations.md: what `oras push` calls a file. */
+export const TITLE = 'org.opencontainers.image.title';
 
 /** What a manifest is read as: a container image, or an artifact, whose configuration and layers may be of any type. */
 export type ManifestKind = 'image' | 'artifact';
@@ -115,9 +127,12 @@ function readManifest(object: JsonObject, mediaType: string, door: DocumentDoor,
   }
   const list = object['layers'];
   if (!Array.isArray(list)) throw documentError(door, '"layers" is not a list');
-  const layers = list.map((value: unknown, position) => {
+  const layers = list.map((value: unknown, position): ManifestLayer => {
     const layer = parseDescriptor(value, `layers[${position}]`, door);
-    if (as === 'artifact') return layer;
+    if (as === 'artifact') {
+      const title = textMap((value as JsonObject)['annotations'])[TITLE];
+      return { ...layer, ...(title === undefined ? {} : { title }) };
+    }
     if (isForeignLayer(layer.mediaType)) {
       throw documentError(
         door,
@@ -134,5 +149,12 @@ function readManifest(object: JsonObject, mediaType: string, door: DocumentDoor,
     }
     return layer;
   });
-  return { kind: 'manifest', mediaType, config, layers };
+  if (as === 'image') return { kind: 'manifest', mediaType, config, layers };
+  const artifactType = optionalText(object, 'artifactType', door);
+  const subject = object['subject'] === undefined ? undefined : parseDescriptor(object['subject'], 'subject', door);
+  return {
+    ...{ kind: 'manifest', mediaType, config, layers },
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(subject === undefined ? {} : { subject: subject.digest }),
+  };
 }

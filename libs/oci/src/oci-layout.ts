@@ -31,6 +31,15 @@ export async function ociLayoutSource(files: FileSet, wanted?: string): Promise<
       const document: Index = { ...index, manifests: entries };
       return { bytes: new Uint8Array(), document, origin: 'source' };
     },
+    async referrers(_reference, subject, artifactType) {
+      const found: Digest[] = [];
+      for (const entry of index.manifests) {
+        if (entry.artifactType !== artifactType) continue;
+        const { document } = await readByDigest(files, 'artifact', entry.digest, entry.size);
+        if (document.kind === 'manifest' && document.subject === subject) found.push(entry.digest);
+      }
+      return found;
+    },
     async *openBlob(_reference, blob, { offset, signal }) {
       yield* (await findBlob(files, blob.digest)).open(offset, signal);
     },

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
@@ -8,8 +7,9 @@ import {
   type ExchangePlan,
   type OpenProduct,
 } from '@boxship/compose';
-import { UserError, formatByteSize } from '@boxship/model';
+import { formatByteSize } from '@boxship/model';
 import { openSigner, refuseDevelopmentKey, warnOfDevelopmentKey } from './compose.ts';
+import { readKeyFile } from './import-key.ts';
 import { formatReleasePlan } from './plan-report.ts';
 import type { Session } from './session.ts';
 import { shownPath } from './shown-path.ts';
@@ -50,7 +50,7 @@ export async function exchangeRelease(
     allowToolVersions: flags.allowToolVersions ?? false,
   });
   if (flags.release) refuseDevelopmentKey(open);
-  const publicKeyPem = flags.key === undefined ? undefined : await readKey(flags.key);
+  const publicKeyPem = flags.key === undefined ? undefined : await readKeyFile(flags.key);
   const made = await work(
     { ...open, signer: () => openSigner(open, session) },
     {
@@ -64,13 +64,6 @@ export async function exchangeRelease(
   const { plan, folder, release } = made;
   session.result({ plan, folder, ...(release ? { release } : {}) }, release ? formatMade(made) : '');
   if (release && open.isDevelopment) warnOfDevelopmentKey(session);
-}
-
-async function readKey(file: string): Promise<string> {
-  return await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-    throw new UserError('NOT_FOUND', `there is no ${file}`, 'Name the public key: --key keys/release.pub');
-  });
 }
 
 function formatExchange(plan: ExchangePlan, options: { readonly verbose: boolean }): string {

@@ -15,6 +15,7 @@ import { addPlan } from './plan.ts';
 import { addRebase } from './rebase.ts';
 import { addSchema } from './schema.ts';
 import { addStore } from './store.ts';
+import { addPull, addPush } from './transfer.ts';
 import { addUpdateApps } from './update-apps.ts';
 import { addVerify } from './verify.ts';
 import { addVersion } from './version.ts';
@@ -47,6 +48,8 @@ export function createProgram({ quietUsage }: { readonly quietUsage: boolean }):
     addStore,
     addUpdateApps,
     addRebase,
+    addPush,
+    addPull,
     addVerify,
     addFlash,
     addBoot,

@@ -35,6 +35,7 @@ export function patientRequests(transport: Transport, options: Patience): Patien
 
   /** Sends until an answer comes that another try would not change. */
   const send = async (url: URL, request: HttpRequest): Promise<HttpResponse> => {
+    const attempts = request.once ? 1 : options.attempts;
     for (let attempt = 1; ; attempt++) {
       let response: HttpResponse;
       let asked = url;
@@ -43,7 +44,7 @@ export function patientRequests(transport: Transport, options: Patience): Patien
       } catch (error) {
         request.signal?.throwIfAborted();
         if (error instanceof UserError) throw error;
-        if (attempt < options.attempts && isTransient(error)) {
+        if (attempt < attempts && isTransient(error)) {
           await pause(attempt + 1, request.signal);
           continue;
         }
@@ -51,7 +52,7 @@ export function patientRequests(transport: Transport, options: Patience): Patien
       }
       const busy = response.status === 429 || [408, 500, 502, 503, 504].includes(response.status);
       const wait = retryAfter(response);
-      if (!busy || attempt >= options.attempts || wait > RETRY_AFTER_MAX) return response;
+      if (!busy || attempt >= attempts || wait > RETRY_AFTER_MAX) return response;
       response.discard();
       await pause(attempt + 1, request.signal, wait * 1000);
     }

@@ -3,7 +3,7 @@ import { basicAuthorization, fetchToken, parseChallenges, readJson, type Authori
 import { findCredentials, type Credentials } from './credentials.ts';
 import type { Endpoint } from './endpoint.ts';
 import { patientRequests, retryAfter, type Patience } from './patient-requests.ts';
-import { isNoTls, type HttpResponse, type Transport } from './transport.ts';
+import { isNoTls, type HttpRequest, type HttpResponse, type Transport } from './transport.ts';
 
 export interface RegistryRequest {
   readonly repository: string;
@@ -15,13 +15,26 @@ export interface RegistryRequest {
   readonly signal?: AbortSignal;
 }
 
-/** GET over the distribution API, with logins, redirects and retries done. */
+/** A request that may change something. */
+export interface RegistryChange extends RegistryRequest, Pick<HttpRequest, 'method' | 'body' | 'once'> {
+  /** Where an upload goes on, as the registry has told; instead of `path`. */
+  readonly location?: string | undefined;
+  /** Statuses that are answers, besides 2xx. */
+  readonly accept?: readonly number[];
+}
+
+/** Requests over the distribution API, with logins, redirects and retries done. */
 export interface RegistryClient {
   /** The answer, whose status is 2xx; every other one is an error in words. */
   get(endpoint: Endpoint, request: RegistryRequest): Promise<HttpResponse>;
+  /** The same for any method; it asks for the right to push. */
+  send(endpoint: Endpoint, request: RegistryChange): Promise<HttpResponse>;
   /** Waits before try `attempt` (from 2 on); longer each time. */
   pause(attempt: number, signal?: AbortSignal): Promise<void>;
 }
+
+/** What a token is asked for (distribution docs/content/spec/auth/scope.md). */
+type Actions = 'pull' | 'pull,push';
 
 export function registryClient(transport: Transport, options: Patience): RegistryClient {
   const schemes = new Map<string, 'https' | 'http'>();
@@ -64,6 +77,7 @@ export function registryClient(transport: Transport, options: Patience): Registr
     repository: string,
     response: HttpResponse,
     isPlain: boolean,
+    actions: Actions,
     signal: AbortSignal | undefined,
   ): Promise<Authorization | undefined> => {
     const challenges = parseChallenges(response.header('www-authenticate') ?? '');
@@ -72,7 +86,7 @@ export function registryClient(transport: Transport, options: Patience): Registr
     if (bearer) {
       return await fetchToken(
         bearer,
-        `repository:${repository}:pull`,
+        `repository:${repository}:${actions}`,
         own,
         endpoint.registry,
         isPlain,
@@ -82,24 +96,29 @@ export function registryClient(transport: Transport, options: Patience): Registr
     return challenges.some(({ scheme }) => scheme === 'basic') && own ? basicAuthorization(own) : undefined;
   };
 
-  const get = async (endpoint: Endpoint, request: RegistryRequest): Promise<HttpResponse> => {
-    const { signal } = request;
+  const ask = async (endpoint: Endpoint, request: RegistryChange, actions: Actions): Promise<HttpResponse> => {
+    const { signal, method = 'GET', body, once = false, location, accept = [] } = request;
     const repository = `${endpoint.prefix}${request.repository}`;
     const scheme = await schemeOf(endpoint, signal);
-    const url = new URL(`${scheme}://${endpoint.host}/v2/${repository}/${request.path}`);
-    const key = `${endpoint.host} ${repository}`;
+    const api = new URL(`${scheme}://${endpoint.host}/v2/${repository}/${request.path}`);
+    const url = location === undefined ? api : new URL(location, api);
+    const key = `${endpoint.host} ${repository} ${actions}`;
     for (let tries = 1; ; tries++) {
       const known = authorizations.get(key);
       const fresh = known && known.expires > Date.now() ? known : undefined;
-      const headers = { ...request.headers, ...(fresh ? { authorization: fresh.header } : {}) };
-      const response = await sendPatiently(url, { headers, ...(signal ? { signal } : {}) });
-      if (response.status >= 200 && response.status < 300) return response;
+      const shown = fresh && url.origin === api.origin ? { authorization: fresh.header } : {}; // secrets are for the registry
+      const headers = { ...request.headers, ...shown };
+      const content = body === undefined ? {} : { body };
+      const response = await sendPatiently(url, { method, headers, once, ...content, ...(signal ? { signal } : {}) });
+      if ((response.status >= 200 && response.status < 300) || accept.includes(response.status)) return response;
       // a token may end at any time, so a refused one is worth one more login
       if (response.status === 401 && tries === 1) {
         response.discard();
         let login = authorizations.get(key) === known ? logins.get(key) : Promise.resolve(authorizations.get(key));
         if (!login) {
-          login = logIn(endpoint, repository, response, scheme === 'http', signal).finally(() => logins.delete(key));
+          login = logIn(endpoint, repository, response, scheme === 'http', actions, signal).finally(() =>
+            logins.delete(key),
+          );
           logins.set(key, login);
         }
         const authorization = await login;
@@ -112,7 +131,11 @@ export function registryClient(transport: Transport, options: Patience): Registr
       throw await statusError(response, endpoint, request.subject, own);
     }
   };
-  return { get, pause };
+  return {
+    get: (endpoint, request) => ask(endpoint, request, 'pull'),
+    send: (endpoint, request) => ask(endpoint, request, 'pull,push'),
+    pause,
+  };
 }
 
 /** The answer in words: which image, which registry, what to do. */
@@ -131,7 +154,7 @@ async function statusError(
         ? new UserError('REGISTRY_AUTH', `${host} refused the credentials from ${credentials.from} for ${subject}${said}`, `Log in again: ${login}.`) // prettier-ignore
         : new UserError('REGISTRY_AUTH', `${host} does not show ${subject} without a login, or it does not exist${said}`, `Look at the spelling, or log in: ${login}.`); // prettier-ignore
     case 403:
-      return new UserError('REGISTRY_AUTH', `${host} denies access to ${subject}${said}`, `Ask for the right to pull it${credentials ? ` for the account in ${credentials.from}` : `, or log in: ${login}`}.`); // prettier-ignore
+      return new UserError('REGISTRY_AUTH', `${host} denies access to ${subject}${said}`, `Ask for the right to do that${credentials ? ` for the account in ${credentials.from}` : `, or log in: ${login}`}.`); // prettier-ignore
     case 404:
       return new UserError('IMAGE_NOT_FOUND', `${host} has no ${subject}${said}`, `Look at the spelling and the tag. For a private image, log in: ${login}.`); // prettier-ignore
     case 429: {

@@ -5,6 +5,7 @@ import { mediaTypes } from '../media-type.ts';
 import { formatReference, familiarName, type Reference } from '../reference.ts';
 import { endpointsOf, type Endpoint } from './endpoint.ts';
 import type { Environment } from './proxy.ts';
+import { listReferrers } from './referrers.ts';
 import { registryClient, type RegistryClient } from './registry-client.ts';
 import { isTransient, openTransport, type HttpResponse } from './transport.ts';
 
@@ -52,6 +53,11 @@ export function registrySource(options: RegistryOptions = {}): ImageSource {
       firstThatWorks(endpoints(reference), signal, (endpoint) =>
         findAt(client, endpoint, reference, as, attempts, signal),
       ),
+    referrers: (reference, subject, artifactType, signal) =>
+      firstThatWorks(endpoints(reference), signal, async (endpoint) => {
+        const index = await listReferrers(client, endpoint, reference, subject, signal);
+        return index.filter((entry) => entry.artifactType === artifactType).map(({ digest }) => digest);
+      }),
     async *openBlob(reference, blob, { offset = 0, signal }) {
       const release = await slots();
       try {

@@ -11,9 +11,11 @@ const SILENCE_TIMEOUT = 60_000;
 const DISCARD_MAX = 64 * 1024;
 
 export interface HttpRequest {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
+  /** Sent once and not again: what a broken connection left is for the caller to find out. */
+  readonly once?: boolean;
   readonly signal?: AbortSignal;
 }
 
