@@ -1,7 +1,21 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Release } from '@boxship/compose';
+import { runProgram } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
 import { fearProduct } from './fear-product.ts';
 
 // One product file, several engines: a variant's goes before its machine's, and that before the product's.
+
+/** What debugfs answers of a file system in the image of a release. */
+async function debugfsOf(folder: string) {
+  const release = JSON.parse(await readFile(join(folder, 'release.json'), 'utf8')) as Release;
+  const image = join(folder, release.files.find(({ name }) => name.endsWith('.img'))!.name);
+  return async (role: string, command: string) => {
+    const { start } = release.partitions.find((one) => one.role === role)!;
+    return (await runProgram('debugfs', ['-R', command, `${image}?offset=${start}`])).stdout.toString();
+  };
+}
 
 describe('the engine of a variant', () => {
   it('is its own, else that of its machine, else that of the product; each release is made for its engine', async () => {
@@ -42,8 +56,40 @@ describe('the engine of a variant', () => {
     });
   }); // prettier-ignore
 
-  it('docker has no other store than overlay2 yet: to ask for one is an error with its place', async () => {
-    const made = fearProduct({ yaml: (text) => `${text}engine: { name: docker, store: containerd }\n` }).then((product) => product.lock()); // prettier-ignore
-    await expect(made).rejects.toThrow(/boxship\.yaml:\d+:\d+: .*"store"/);
+  it('an image store that no engine has is an error with its place, and one of another engine is told when it is planned', async () => {
+    const made = fearProduct({ yaml: (text) => `${text}engine: { name: docker, imageStore: btrfs }\n` }).then((product) => product.lock()); // prettier-ignore
+    await expect(made).rejects.toThrow(/boxship\.yaml:\d+:\d+: /);
+    await using product = await fearProduct({
+      base: { files: { 'usr/bin/podman': 'x' } },
+      yaml: (text) => `${text}engine: { name: podman, imageStore: containerd }\n`,
+    });
+    await product.lock();
+    await expect(product.plan()).rejects.toMatchObject({ code: 'UNKNOWN_IMAGE_STORE' });
+  });
+
+  it('two image stores of docker in one product file: each device is told its own, and the vendor keeps what is his', async () => {
+    await using product = await fearProduct({
+      base: {
+        files: { 'etc/docker/daemon.json': '{ "log-driver": "local", "features": { "cdi": true } }', 'var/lib/dpkg/status': 'Package: docker.io\nStatus: install ok installed\nVersion: 28.5.2\n' }, // prettier-ignore
+      },
+      yaml: (text) => text.replace('  basic: {', '  young: { apps: [app], engine: { name: docker, imageStore: containerd } }\n  basic: {'), // prettier-ignore
+    });
+    await product.lock();
+    const plans = await product.plan();
+    const changed = (name: string) => plans.find(({ variant }) => variant.name === name)!.rootfs.changes.map(({ path }) => path); // prettier-ignore
+    expect(changed('basic')).not.toContain('/etc/docker/daemon.json');
+    expect(changed('young')).toContain('/etc/docker/daemon.json');
+    await product.compose();
+    for (const name of ['basic', 'young']) {
+      const ask = await debugfsOf(join(product.out, `acme-1.0.0/tiny-docker-${name}`));
+      const isYoung = name === 'young';
+      expect(JSON.parse(await ask('rootfs', 'cat /etc/docker/daemon.json'))).toEqual({
+        'log-driver': 'local',
+        ...(isYoung ? { 'storage-driver': 'overlayfs' } : {}),
+        features: { cdi: true, ...(isYoung ? { 'containerd-snapshotter': true } : {}) },
+      });
+      const has = async (path: string) => (await ask('store', `stat /${path}`)) !== '';
+      expect([await has('docker/overlay2'), await has('containerd/io.containerd.metadata.v1.bolt/meta.db')], name).toEqual([!isYoung, isYoung]); // prettier-ignore
+    }
   });
 });

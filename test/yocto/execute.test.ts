@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect } from 'vitest';
 import { socketFiles } from '@boxship/device-socket';
 import { partitionIdentities } from '@boxship/disk';
+import { plainDeviceFacts } from '@boxship/model';
 import { docker } from '../../libs/engines/src/docker/index.ts';
 import { publicKeyPem } from '../../libs/generate/src/testing/sample-layer.ts';
 import {
@@ -77,7 +78,7 @@ async function addedByCompose({ plan }: GeneratedLayer): Promise<Record<string, 
   const [machine] = plan.machines;
   const identity = partitionIdentities(plan.product, machine!.name);
   const { entries } = socketFiles({
-    engines: [docker.socket],
+    engines: [docker.socket({ facts: plainDeviceFacts(), engine: { name: 'docker' } })],
     product: plan.product,
     machine: machine!.name,
     storeUuid: identity('store'),

@@ -197,7 +197,7 @@ async function download(apt, name, dependencies, folder) {
 }
 
 /** The Debian mirror that this machine uses, whichever that is: `$BOXSHIP_DEBIAN_MIRROR`, else the first in apt's sources. */
-async function debianMirror() {
+export async function debianMirror() {
   const keyring = KEYRING;
   if (!(await stat(keyring).catch(() => undefined))) {
     throw new Error(

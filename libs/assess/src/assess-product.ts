@@ -93,7 +93,7 @@ export async function assessProduct(file: string, options: AssessOptions): Promi
     const known: KnownFacts = {
       platform: machine.platform,
       engine,
-      distroFeatures: build.buildNeeds(yoctoReleases.wrynose, product.engineSettings).distroFeatures,
+      distroFeatures: build.buildNeeds(yoctoReleases.wrynose, product.engineSettings, { name: engine }).distroFeatures,
       services,
       ...(recipe ? { recipe } : {}),
       ram: options.ram === undefined ? (recipe?.hardware?.ram ?? []).map(parseByteSize) : [options.ram],

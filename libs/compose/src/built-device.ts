@@ -1,6 +1,6 @@
 import type { Product } from '@boxship/catalog';
 import { builtEngineFacts } from '@boxship/engines';
-import type { DeviceFacts, Variant } from '@boxship/model';
+import { plainDeviceFacts, type DeviceFacts, type Variant } from '@boxship/model';
 
 /**
  * The device that an image of the generated layer makes, before it is built: systemd, a merged /usr, the engine's programs
@@ -8,21 +8,6 @@ import type { DeviceFacts, Variant } from '@boxship/model';
  * is the only one of its kind there (it replaces others). A product without a section for Yocto says nothing of the engine.
  */
 export function builtDeviceFacts({ yocto, engineSettings }: Product, { engine, machine }: Variant): DeviceFacts {
-  const options = {
-    platform: machine.platform,
-    settings: engineSettings,
-    ...(engine.start ? { start: engine.start } : {}),
-  };
-  return {
-    osRelease: {},
-    init: 'systemd',
-    unitDirectory: '/usr/lib/systemd/system',
-    mergedUsr: true,
-    selinux: false,
-    apparmorParser: false,
-    ostree: false,
-    readOnlyRoot: false,
-    engines: yocto ? [builtEngineFacts(engine.name, yocto.release, options)] : [],
-    programs: {},
-  };
+  const options = { platform: machine.platform, settings: engineSettings, engine };
+  return { ...plainDeviceFacts(), engines: yocto ? [builtEngineFacts(yocto.release, options)] : [] };
 }

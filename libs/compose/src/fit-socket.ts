@@ -7,7 +7,7 @@ import {
   type SocketFiles,
   type SocketOptions,
 } from '@boxship/device-socket';
-import { engines } from '@boxship/engines';
+import { engines, type Engine, type EngineDevice, type EngineFile } from '@boxship/engines';
 import { pick, UserError, type DeviceFacts, type PartitionTableType, type Variant } from '@boxship/model';
 import type { OpenProduct } from './open-product.ts';
 import type { StorePartitions } from './store-partitions.ts';
@@ -51,17 +51,43 @@ export function fitSocket(
   );
 }
 
-/** The socket that a variant's store plugs into on a device of which `facts` are known. */
+/** What the rootfs of a device gets: the socket, as `fitSocket` says, and what keeps the engine to the store. */
+export function deviceFiles(
+  open: Pick<OpenProduct, 'publicKeyPem'>,
+  variant: Variant,
+  device: EngineDevice,
+  identity: StorePartitions['identity'],
+  tableType: PartitionTableType,
+  needed: number = socketVersion,
+): ReturnType<typeof fitSocket> {
+  const options = socketOptionsOf(open, variant, device, identity, tableType);
+  const { entries, listing } = fitSocket(device.facts, options, needed);
+  const files = engineFiles(variant, device);
+  if (files.length === 0) return { entries, listing };
+  const byPath = (a: { readonly path: string }, b: { readonly path: string }) => (a.path < b.path ? -1 : 1);
+  return {
+    entries: [...entries, ...files.map(({ entry }) => entry)].sort(byPath),
+    listing: [...listing, ...files.map(({ entry: { path }, why }) => ({ path, why }))].sort(byPath),
+  };
+}
+
+/** Files of the rootfs that keep the engine to the store. */
+export function engineFiles({ engine, epoch }: Variant, device: EngineDevice): readonly EngineFile[] {
+  const { configuration }: Engine = pick('engine', engines, engine.name);
+  return configuration?.(device, { epoch }) ?? [];
+}
+
+/** The socket that a variant's store plugs into on a device. */
 export function socketOptionsOf(
   { publicKeyPem }: Pick<OpenProduct, 'publicKeyPem'>,
   variant: Variant,
-  facts: DeviceFacts,
+  device: EngineDevice,
   identity: StorePartitions['identity'],
   tableType: PartitionTableType,
 ): SocketOptions {
   return {
-    engines: [pick('engine', engines, variant.engine.name).socket],
-    unitDirectory: facts.unitDirectory,
+    engines: [pick('engine', engines, variant.engine.name).socket(device)],
+    unitDirectory: device.facts.unitDirectory,
     product: variant.product,
     machine: variant.machine.name,
     storeUuid: identity('store'),

@@ -1,10 +1,10 @@
 import { socketWarnings } from '@boxship/device-socket';
-import { engines } from '@boxship/engines';
+import { engines, type EngineDevice } from '@boxship/engines';
 import { planArtifacts, type ArtifactRelease, type PlannedArtifact } from '@boxship/formats';
 import { formatProblem, pick, type ContainerImage, type Variant } from '@boxship/model';
 import { releaseFolder } from '@boxship/catalog';
 import { budgetOf } from './budget.ts';
-import { fitSocket, socketOptionsOf } from './fit-socket.ts';
+import { deviceFiles } from './fit-socket.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
@@ -45,11 +45,12 @@ export async function prepareVariant(
 async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages, base: OpenBase) {
   const { facts, rootfs } = base;
   const engine = pick('engine', engines, variant.engine.name);
+  const device: EngineDevice = { facts, engine: variant.engine };
   const warnings = [
     ...base.image.warnings.map(formatProblem),
-    ...[...engine.warnings(facts), ...socketWarnings(facts)].map(formatProblem),
+    ...[...engine.warnings(device), ...socketWarnings(facts)].map(formatProblem),
   ];
-  engine.check(facts);
+  engine.check(device);
   for (const device of base.image.devices) await refuseStoreInBase(device);
   const { images, identity, store, signature, data, dataTree, storeTree } = await planStorePartitions(
     open,
@@ -67,7 +68,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     dataTree,
     storeTree,
     identity,
-    socket: (tableType) => fitSocket(facts, socketOptionsOf(open, variant, facts, identity, tableType)),
+    socket: (tableType) => deviceFiles(open, variant, device, identity, tableType),
   };
   const artifacts = await planArtifacts(release);
   const [first] = artifacts as readonly [PlannedArtifact];

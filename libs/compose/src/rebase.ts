@@ -1,11 +1,11 @@
 import { fileIdentity, releaseFolder } from '@boxship/catalog';
 import { partitionIdentities } from '@boxship/disk';
 import { socketWarnings } from '@boxship/device-socket';
-import { engines } from '@boxship/engines';
+import { engines, type Engine, type EngineDevice } from '@boxship/engines';
 import { madeTogether, probeBaseImage, type BaseImage, type BaseRootfs } from '@boxship/formats';
-import { UserError, formatProblem, pick, type DeviceFacts, type Variant } from '@boxship/model';
+import { UserError, formatProblem, pick, type DeviceFacts, type Variant, type VariantEngine } from '@boxship/model';
 import { readBaseFacts } from './open-base.ts';
-import { fitSocket, socketOptionsOf } from './fit-socket.ts';
+import { deviceFiles } from './fit-socket.ts';
 import { openArtifact, originOf, type OpenArtifact } from './open-artifact.ts';
 import type { OpenProduct } from './open-product.ts';
 import { refuseOtherArchitecture } from './refuse-other-architecture.ts';
@@ -58,7 +58,8 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
   await refuseOtherArchitecture(rootfs.files, old.machine);
   const facts = await readBaseFacts(base, rootfs);
   const engine = pick('engine', engines, old.engine.name);
-  engine.check(facts);
+  const device: EngineDevice = { facts, engine: await engineOfStore(artifact) };
+  engine.check(device);
   await refuseLostCompose(artifact, facts);
 
   const variant: Variant = {
@@ -75,8 +76,7 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
       base,
       rootfs,
       identity,
-      socket: (foundAs) =>
-        fitSocket(facts, socketOptionsOf(open, variant, facts, identity, foundAs), artifact.store.socketVersion),
+      socket: (foundAs) => deviceFiles(open, variant, device, identity, foundAs, artifact.store.socketVersion),
       from: artifact.image,
     },
     madeTogether(old.artifacts, format),
@@ -92,7 +92,7 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
     kept: ['the store partition', 'the data partition'],
     warnings: [
       ...base.warnings.map(formatProblem),
-      ...[...engine.warnings(facts), ...socketWarnings(facts)].map(formatProblem),
+      ...[...engine.warnings(device), ...socketWarnings(facts)].map(formatProblem),
       ...made.warnings,
     ],
   };
@@ -107,6 +107,14 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
     madeFrom: { kept: 'apps' as const, ...originOf(artifact) },
   };
   return { plan, folder, release: await writeExchange(open, folder, exchange, options) };
+}
+
+/** The engine, and the image store that its images are in, whatever the new base image would choose by itself. */
+async function engineOfStore({ image, release: { variant } }: OpenArtifact): Promise<VariantEngine> {
+  const engine: Engine = pick('engine', engines, variant.engine.name);
+  if (!engine.imageStoreOf || variant.engine.imageStore !== undefined) return variant.engine;
+  const before = await readBaseFacts(image, await openRootfsOf(image, variant));
+  return { ...variant.engine, imageStore: engine.imageStoreOf({ facts: before, engine: variant.engine }) };
 }
 
 async function openRootfsOf(image: BaseImage, { machine }: Variant): Promise<BaseRootfs> {

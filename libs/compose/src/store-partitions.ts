@@ -1,7 +1,7 @@
 import { partitionIdentities, type PartitionIdentity } from '@boxship/disk';
 import type { EngineSocket } from '@boxship/device-socket';
 import { grantDevices } from '@boxship/catalog';
-import { directory, engines, type Preload } from '@boxship/engines';
+import { directory, engines, type EngineDevice, type Preload } from '@boxship/engines';
 import { planExt4, type Ext4Plan } from '@boxship/filesystem';
 import {
   MiB,
@@ -57,10 +57,11 @@ export async function planStorePartitions(
   const sign = async (digest: Uint8Array) => await (await open.signer()).sign(digest);
   const identity = partitionIdentities(variant.product, variant.machine.name);
 
-  const preload = engine.preload(images, { epoch: variant.epoch });
-  const tree = await storeTree(variant, engine, preload, images, apps, facts, sign);
+  const device: EngineDevice = { facts, engine: variant.engine };
+  const preload = engine.preload(images, device, { epoch: variant.epoch });
+  const tree = await storeTree(variant, engine, preload, apps, facts, sign);
   const store = planStore(variant, images, preload, tree, identity, storeBytes);
-  const dataTree = dataFolders(variant, engine.socket);
+  const dataTree = dataFolders(variant, engine.socket(device));
   const data = planData(variant, dataTree, identity);
   return { images, identity, store, signature: placeOfSignature(tree, store), data, dataTree, storeTree: tree };
 }

@@ -151,7 +151,7 @@ async function factsOf(
   const machine = open.product.machines.find(({ name }) => name === variant.machine.name)!;
   const base = await openBase(open, machine, variant);
   try {
-    pick('engine', engines, variant.engine.name).check(base.facts);
+    pick('engine', engines, variant.engine.name).check({ facts: base.facts, engine: variant.engine });
     return { facts: base.facts, device: 'base-image' };
   } finally {
     await base.image.close();

@@ -1,5 +1,5 @@
 import { directory, type Engine, type Preload } from '@boxship/engines';
-import type { App, ContainerImage, DeviceFacts, Digest, Tree, TreeEntry, Variant } from '@boxship/model';
+import type { App, DeviceFacts, Tree, TreeEntry, Variant } from '@boxship/model';
 import { storeManifest, type SignDigest } from './store-manifest.ts';
 
 export interface AppToStart {
@@ -16,18 +16,16 @@ export async function storeTree(
   variant: Variant,
   engine: Engine,
   preload: Preload,
-  images: readonly ContainerImage[],
   apps: readonly AppToStart[],
   facts: DeviceFacts,
   sign: SignDigest,
 ): Promise<Tree> {
   const { epoch } = variant;
-  const imageIds = new Map<string, Digest>(images.map(({ reference, config }) => [reference, config.digest]));
   const appEntries = new Map<string, TreeEntry>(); // each tree begins with the folder `apps`
   for (const { app, console } of apps) {
     const { start } = variant.engine;
     const options = { epoch, console, ...(start ? { start } : {}) };
-    for (const entry of engine.start(app, imageIds, facts, options).entries()) {
+    for (const entry of engine.start(app, preload.imageIds, facts, options).entries()) {
       appEntries.set(entry.path, entry);
     }
   }

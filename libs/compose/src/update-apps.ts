@@ -1,12 +1,21 @@
 import { parsePublicKey } from 'cosign-node-binding';
 import { releaseFolder } from '@boxship/catalog';
 import { socketWarnings } from '@boxship/device-socket';
-import { engines } from '@boxship/engines';
+import { engines, type EngineDevice } from '@boxship/engines';
 import { readDeviceFacts } from '@boxship/filesystem';
 import { madeTogether } from '@boxship/formats';
-import { UserError, formatByteSize, formatProblem, pick, type DeviceFacts, type Variant } from '@boxship/model';
+import {
+  MiB,
+  UserError,
+  formatByteSize,
+  formatProblem,
+  pick,
+  type DeviceFacts,
+  type TreeEntry,
+  type Variant,
+} from '@boxship/model';
 import { readBaseFacts } from './open-base.ts';
-import { fitSocket, socketOptionsOf } from './fit-socket.ts';
+import { engineFiles, fitSocket, socketOptionsOf } from './fit-socket.ts';
 import { lockedImages } from './locked-image.ts';
 import { openArtifact, originOf, type OpenArtifact } from './open-artifact.ts';
 import { cosign, type OpenProduct } from './open-product.ts';
@@ -41,14 +50,16 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
   });
   const facts = await factsOf(artifact, await readBaseFacts(image, rootfs));
   const engine = pick('engine', engines, variant.engine.name);
-  engine.check(facts);
+  const device: EngineDevice = { facts, engine: variant.engine };
+  engine.check(device);
+  await refuseOtherImageStore(variant, device, artifact);
   const storeBytes = own.store.size;
   const planned = await planStorePartitions(open, variant, lockedImages(open.cache), facts, { storeBytes }).catch(
     (error: unknown) => {
       throw notLarger(error, storeBytes);
     },
   );
-  fitSocket(facts, socketOptionsOf(open, variant, facts, planned.identity, own.foundAs));
+  fitSocket(facts, socketOptionsOf(open, variant, device, planned.identity, own.foundAs));
   const wanted = madeTogether(release.variant.artifacts, artifact.format);
   const made = await exchange.planUpdate({ variant, rootfs, from: image, store: planned.store }, wanted);
   const plan: ExchangePlan = {
@@ -62,7 +73,7 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
     kept: made.table.after.partitions
       .filter(({ role }) => role !== 'store')
       .map(({ number, name, role }) => `partition ${number}${name ? ` "${name}"` : ''} (${role})`),
-    warnings: [...engine.warnings(facts), ...socketWarnings(facts)].map(formatProblem),
+    warnings: [...engine.warnings(device), ...socketWarnings(facts)].map(formatProblem),
   };
   options.onPlan?.(plan);
   if (options.dryRun) return { plan, folder };
@@ -75,6 +86,26 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
     madeFrom: { kept: 'base' as const, ...originOf(artifact) },
   };
   return { plan, folder, release: await writeExchange(open, folder, prepared, options) };
+}
+
+/** An update of the apps leaves the rootfs as it is, and with it what keeps the engine to a store. Errors: OTHER_IMAGE_STORE. */
+async function refuseOtherImageStore(variant: Variant, device: EngineDevice, { own }: OpenArtifact): Promise<void> {
+  const [missing] = engineFiles(variant, device);
+  if (!missing) return;
+  // beside the rootfs lies what an installer puts over it
+  const there = await own.socket?.readText(missing.entry.path, MiB);
+  if (there !== undefined && there === (await textOf(missing.entry))) return;
+  throw new UserError(
+    'OTHER_IMAGE_STORE',
+    `the rootfs of the artifact does not keep ${variant.engine.name} to the image store ${device.engine.imageStore ?? 'that its version would choose'}: /${missing.entry.path} would have to change`,
+    'Write the imageStore that the artifact was made with, or compose a new image.',
+  );
+}
+
+async function textOf({ content }: TreeEntry): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content?.source.open() ?? []) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
 }
 
 /** Today's variant on the base of the artifact, in a store as large as there. */

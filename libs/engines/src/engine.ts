@@ -10,7 +10,16 @@ import type {
   ImageLayer,
   Problem,
   Tree,
+  TreeEntry,
+  VariantEngine,
 } from '@boxship/model';
+
+/** The device that an engine's images are for. */
+export interface EngineDevice {
+  readonly facts: DeviceFacts;
+  /** What the product file asks of the engine. */
+  readonly engine: VariantEngine;
+}
 
 /** What makes images runnable at first boot; paths are relative to the store partition. */
 export interface Preload {
@@ -20,6 +29,8 @@ export interface Preload {
   readonly state: Tree;
   /** The files of both whose bytes decide what runs; `boxship-verify` checks them before the engine starts. */
   readonly verified: Tree;
+  /** What the engine knows each image by, whatever its names, by its reference. */
+  readonly imageIds: ReadonlyMap<string, Digest>;
   /** The image layer that a path of `layers` comes from, and its path in there: for errors. */
   layerAt(path: BytePath): { readonly layer: ImageLayer; readonly path: BytePath } | undefined;
 }
@@ -36,19 +47,33 @@ export interface StartOptions extends PreloadOptions {
   readonly start?: AppStart;
 }
 
+/** A file of the rootfs that keeps the engine to the store that was made for it. */
+export interface EngineFile {
+  /** Its path is relative to the rootfs; what the vendor has there is replaced. */
+  readonly entry: TreeEntry;
+  /** One line for the plan. */
+  readonly why: string;
+}
+
 /** A container engine. One module each; the registry is `engines`. */
 export interface Engine {
   readonly name: string;
   /** What it makes of each key of a Compose service; absent as long as nobody has written it down. */
   readonly composeKeys?: ComposeKeys;
+  /** Ways in which it can keep images, in its own words, when there are several: `engine.imageStore` of the product file. */
+  readonly imageStores?: readonly string[];
+  /** The one of `imageStores` that a device uses. Errors: UNKNOWN_IMAGE_STORE. */
+  imageStoreOf?(device: EngineDevice): string;
   /** Files, relative to the store partition, that make the images runnable at first boot without a network or an import. */
-  preload(images: readonly ContainerImage[], options: PreloadOptions): Preload;
-  /** Units and configuration that start the app, below `apps/<app>/`. */
+  preload(images: readonly ContainerImage[], device: EngineDevice, options: PreloadOptions): Preload;
+  /** Units and configuration that start the app, below `apps/<app>/`; `imageIds` as `preload` gives them. */
   start(app: App, imageIds: ReadonlyMap<string, Digest>, facts: DeviceFacts, options: StartOptions): Tree;
   /** What the device does for the engine: mounts, units that wait for the verification, folders. */
-  readonly socket: EngineSocket;
+  socket(device: EngineDevice): EngineSocket;
+  /** Files of the rootfs without which the engine might not use the store; none where it cannot do otherwise. */
+  configuration?(device: EngineDevice, options: PreloadOptions): readonly EngineFile[];
   /** Refuses a device whose engine could not work with our store. Errors: ENGINE_MISSING, ENGINE_CONFLICT, naming both sides. */
-  check(facts: DeviceFacts): void;
+  check(device: EngineDevice): void;
   /** What would keep the engine from working on the device, as far as the base image tells: for the plan. */
-  warnings(facts: DeviceFacts): Problem[];
+  warnings(device: EngineDevice): Problem[];
 }

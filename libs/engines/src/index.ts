@@ -1,5 +1,5 @@
 export { engines } from './registry.ts';
-export type { Engine, Preload, PreloadOptions, StartOptions } from './engine.ts';
+export type { Engine, EngineDevice, EngineFile, Preload, PreloadOptions, StartOptions } from './engine.ts';
 export { directory, generatedFile, streamedFile, symlink } from './entries.ts';
 export {
   kernelFeatures,

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { App, DeviceFacts, TreeEntry } from '@boxship/model';
 import { exampleFacts } from './example-facts.ts';
+import type { Engine, EngineDevice } from './engine.ts';
 import { engines } from './registry.ts';
 import { image, layer, textAt } from './test-images.ts';
 
@@ -40,6 +41,11 @@ const APP: App = {
 };
 
 const names = Object.keys(engines) as (keyof typeof engines)[];
+/** Each engine, with each of its image stores. */
+const setups = names.flatMap((name) => {
+  const { imageStores = [] }: Engine = engines[name];
+  return imageStores.length === 0 ? [{ name }] : imageStores.map((imageStore) => ({ name, imageStore }));
+});
 
 /** Attributes and bytes of every entry. */
 async function snapshot(entries: Iterable<TreeEntry>): Promise<string[]> {
@@ -60,16 +66,21 @@ it('has every engine of this folder under its own name', () => {
   expect(names.map((name) => engines[name].name)).toEqual(names);
 });
 
-describe.each(names)('the engine %s', (name) => {
-  const engine = engines[name];
-  const preload = () => engine.preload(IMAGES, { epoch: EPOCH });
-  const entries = () => [...preload().state.entries(), ...preload().layers.entries()];
+describe.each(setups)('the engine $name $imageStore', (setup) => {
+  const { name } = setup;
+  const engine: Engine = engines[name];
   const facts: DeviceFacts = {
     ...exampleFacts,
-    engines: [...exampleFacts.engines, { name, program: `/usr/bin/${name}`, composePlugin: false }],
+    engines: [
+      ...exampleFacts.engines.filter((one) => one.name !== name),
+      { name, version: '28.5.2', program: `/usr/bin/${name}`, unit: `${name}.service`, composePlugin: false },
+    ],
   };
-  const imageIds = new Map(IMAGES.map((one) => [one.reference, one.config.digest]));
-  const start = () => engine.start(APP, imageIds, facts, { epoch: EPOCH, console: false });
+  const device: EngineDevice = { facts, engine: setup };
+  const preload = () => engine.preload(IMAGES, device, { epoch: EPOCH });
+  const { mounts } = engine.socket(device);
+  const entries = () => [...preload().state.entries(), ...preload().layers.entries()];
+  const start = () => engine.start(APP, preload().imageIds, facts, { epoch: EPOCH, console: false });
 
   it('has each path once, and a folder before what it holds', () => {
     const seen = new Set(['']);
@@ -101,9 +112,30 @@ describe.each(names)('the engine %s', (name) => {
     const folders = entries()
       .filter(({ type }) => type === 'directory')
       .map(({ path }) => path);
-    const [first, ...others] = engine.socket.mounts;
+    const [first, ...others] = mounts;
     expect([first!.from, folders]).toEqual(['store', expect.arrayContaining([first!.folder])]);
     expect(others.some(({ from }) => from === 'data')).toBe(true); // volumes outlive the store
+  });
+
+  it('mounts folders that the store has: the device makes none that is missing inside of another', () => {
+    const folders = new Set(entries().map(({ path }) => path));
+    for (const { at, from } of mounts) {
+      const around = mounts.find((other) => other.at !== at && at.startsWith(`${other.at}/`));
+      if (around?.from === 'store') expect(folders, from).toContain(`${around.folder}${at.slice(around.at.length)}`);
+    }
+  });
+
+  it('knows an image by an id that is the digest of one of its documents', () => {
+    for (const image of IMAGES) {
+      const documents = [image.config.digest, image.manifest.digest];
+      expect(documents).toContain(preload().imageIds.get(image.reference));
+    }
+    expect(preload().imageIds.size).toBe(IMAGES.length);
+  });
+
+  it('refuses an image store that it does not have', () => {
+    const odd = { ...device, engine: { name, imageStore: 'constructor' } };
+    expect(() => engine.check(odd)).toThrow(expect.objectContaining({ code: 'UNKNOWN_IMAGE_STORE' }) as Error);
   });
 
   it('says which image layer a path comes from', () => {
@@ -123,11 +155,11 @@ describe.each(names)('the engine %s', (name) => {
   });
 
   it('is refused for a base without it, and taken for a plain one', () => {
-    engine.check(facts);
-    const without = { ...facts, engines: [] };
+    engine.check(device);
+    const without = { ...device, facts: { ...facts, engines: [] } };
     expect(() => engine.check(without)).toThrow(expect.objectContaining({ code: 'ENGINE_MISSING' }) as Error);
-    const { at } = engine.socket.mounts[0]!;
-    const mounted = { ...facts, mountPoints: ['/', `${at}/x`] };
+    const { at } = mounts[0]!;
+    const mounted = { ...device, facts: { ...facts, mountPoints: ['/', `${at}/x`] } };
     expect(() => engine.check(mounted)).toThrow(expect.objectContaining({ code: 'ENGINE_CONFLICT' }) as Error);
   });
 });

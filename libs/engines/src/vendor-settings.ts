@@ -17,6 +17,13 @@ export function mountConflicts(facts: DeviceFacts, { mounts }: EngineSocket): Pr
     .map((point) => engineConflict(`the mount of ${point} (/etc/fstab)`, 'is mounted there'));
 }
 
+/** Conflicts with a vendor's configuration of containerd that keeps its images elsewhere. */
+export function containerdRootConflicts(facts: DeviceFacts, root: string): Problem[] {
+  const config = facts.engines.find(({ name }) => name === 'containerd')?.containerdConfig;
+  if (config?.root === undefined || config.root.replace(/\/+$/, '') === root) return [];
+  return [engineConflict(`root = ${JSON.stringify(config.root)} (${config.file})`, `is mounted at ${root}`)];
+}
+
 /** The engine as the base image has it. Errors: ENGINE_MISSING; `program` says what was looked for. */
 export function requireEngine(facts: DeviceFacts, name: string, program: string): EngineFacts {
   const found = facts.engines.find((engine) => engine.name === name);

@@ -80,6 +80,14 @@ describe('a product that no layer can be made for', () => {
     expect(planLayer(sampleProduct({ variants: '{ basic: { apps: [web], engine: podman } }' })).engines.map(({ name }) => name)).toEqual(['podman']);
   }); // prettier-ignore
 
+  it('because its variants keep the images of one engine in two ways', async () => {
+    const engine = '{ name: docker, imageStore: containerd }';
+    expect(await faults({ variants: `{ basic: { apps: [web] }, pro: { apps: [web], engine: ${engine} } }` })).toMatch(/^SEVERAL_ENGINES \d+: .*docker in several ways \(imageStore: auto, containerd\)/); // prettier-ignore
+    const files = await layerFiles(planLayer(sampleProduct({ engine })), { key: { publicKeyPem, development: true } });
+    const text = files.find(({ path }) => path.endsWith('etc-docker-daemon.json'))!.text;
+    expect(JSON.parse(text)).toMatchObject({ 'storage-driver': 'overlayfs', features: { 'containerd-snapshotter': true } }); // prettier-ignore
+  });
+
   it('because its engine is none', async () => {
     expect(await faults({ engine: 'constructor' })).toMatch(/^UNKNOWN_ENGINE/);
   });

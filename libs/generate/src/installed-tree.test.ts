@@ -6,7 +6,7 @@ import { socketFiles } from '@boxship/device-socket';
 import { partitionIdentities } from '@boxship/disk';
 import { engines } from '@boxship/engines';
 import { runProgram } from '@boxship/host';
-import type { TreeEntry } from '@boxship/model';
+import { plainDeviceFacts, type TreeEntry } from '@boxship/model';
 import { layerFiles, planLayer, staticFiles, type LayerFile } from './index.ts';
 import { publicKeyPem, sampleProduct } from './testing/sample-layer.ts';
 
@@ -86,7 +86,7 @@ describe('what the recipes install', () => {
         await install(files, /acme-gateway-socket_.*\.bb$/, machine, root);
         const identity = partitionIdentities('acme-gateway', machine);
         const { entries } = socketFiles({
-          engines: [(engines as Record<string, (typeof engines)['docker']>)[engine]!.socket],
+          engines: [(engines as Record<string, (typeof engines)['docker']>)[engine]!.socket({ facts: plainDeviceFacts(), engine: { name: engine } })],
           product: 'acme-gateway', machine, storeUuid: identity('store'), dataUuid: identity('data'), tableType, publicKeyPem, development: true,
         });
         expect(await treeAt(root)).toEqual(await expected(entries));

@@ -39,6 +39,8 @@ export interface PlannedMachine {
 /** An engine that images of the layer are a host of. */
 export interface PlannedEngine {
   readonly name: string;
+  /** What the product file asks of it. */
+  readonly engine: VariantEngine;
   readonly needs: BuildNeeds;
   /** DISTRO_FEATURES of the engine, and systemd for the device socket; sorted. */
   readonly features: readonly string[];
@@ -161,16 +163,25 @@ function planEngines(product: Product, release: YoctoRelease, problems: Problem[
   for (const [machine, { name }] of used) {
     const { platform, where } = machine;
     if (faulty.has(`${name} ${machine.name}`)) continue;
+    const same = used.map(([, engine]) => engine).filter((engine) => engine.name === name);
+    const stores = [...new Set(same.map(({ imageStore }) => imageStore ?? 'auto'))].sort();
+    if (stores.length > 1) {
+      faulty.add(`${name} ${machine.name}`);
+      problems.push({
+        code: 'SEVERAL_ENGINES',
+        message: `the variants keep the images of ${name} in several ways (imageStore: ${stores.join(', ')}); one layer configures an engine once`,
+        hint: 'Make a product file for each, with a yocto.name of its own.',
+        where,
+      });
+      continue;
+    }
     // an image that one of its variants starts through Compose must have it
-    const start = used
-      .map(([, engine]) => engine)
-      .find((engine) => engine.name === name && engine.start === 'compose')?.start;
+    const engine = same.find(({ start }) => start === 'compose') ?? same[0]!;
     const settings = product.engineSettings;
-    const needs = collected(problems, where, () =>
-      buildNeedsOf(name, release, { platform, settings, ...(start ? { start } : {}) }),
-    );
+    const needs = collected(problems, where, () => buildNeedsOf(release, { platform, settings, engine }));
     if (!needs) faulty.add(`${name} ${machine.name}`);
-    else planned.set(name, { name, needs, features: [...new Set([...needs.distroFeatures, 'systemd'])].sort() });
+    else
+      planned.set(name, { name, engine, needs, features: [...new Set([...needs.distroFeatures, 'systemd'])].sort() });
   }
   return [...planned.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

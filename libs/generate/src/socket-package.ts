@@ -1,7 +1,7 @@
-import { socketFiles } from '@boxship/device-socket';
+import { socketFiles, type EngineSocket } from '@boxship/device-socket';
 import { partitionIdentities } from '@boxship/disk';
 import { engines, type Engine } from '@boxship/engines';
-import type { TreeEntry } from '@boxship/model';
+import { plainDeviceFacts, type TreeEntry } from '@boxship/model';
 import { bitbakeWords } from '@boxship/yocto';
 import { devicePath } from './device-path.ts';
 import type { LayerFile, SharedValues } from './layer-files.ts';
@@ -24,17 +24,21 @@ const UNITS = 'usr/lib/systemd/system/';
  */
 export async function socketPackage(
   plan: LayerPlan,
-  { name: engineName }: PlannedEngine,
+  { name: engineName, engine: asked }: PlannedEngine,
   shared: SharedValues,
   license: LayerFile,
   key: SocketKey,
 ): Promise<{ readonly files: readonly LayerFile[]; readonly packages: readonly string[] }> {
   const engine = Object.hasOwn(engines, engineName) ? (engines as Record<string, Engine>)[engineName] : undefined;
   if (!engine) return { files: [], packages: [] };
+  const device = { facts: plainDeviceFacts(), engine: asked };
   // of several engines each has one of its own
   const name = plan.engines.length > 1 ? `${shared.name}-${engineName}-socket` : `${shared.name}-socket`;
   const folder = `recipes-core/${name}`;
-  const trees = plan.machines.map((machine) => ({ machine, entries: productEntries(plan, machine, engine, key) }));
+  const trees = plan.machines.map((machine) => ({
+    machine,
+    entries: productEntries(plan, machine, engine.socket(device), key),
+  }));
   const entries = trees[0]?.entries ?? [];
   const regular = entries
     .filter(({ type }) => type === 'file')
@@ -84,12 +88,12 @@ export async function socketPackage(
 function productEntries(
   plan: LayerPlan,
   machine: PlannedMachine,
-  engine: Engine,
+  engine: EngineSocket,
   key: SocketKey,
 ): readonly TreeEntry[] {
   const identity = partitionIdentities(plan.product, machine.name);
   const { ofProduct } = socketFiles({
-    engines: [engine.socket],
+    engines: [engine],
     product: plan.product,
     machine: machine.name,
     storeUuid: identity('store'),

@@ -55,6 +55,8 @@ export interface EngineFacts {
   readonly program: string;
   /** Vendor's daemon.json, parsed. */
   readonly daemonConfig?: Readonly<Record<string, unknown>>;
+  /** What containerd's configuration says of where it keeps its images; `file` is its path on the device. */
+  readonly containerdConfig?: { readonly file: string; readonly root?: string };
   /** podman has netavark, which makes its networks. */
   readonly netavark?: boolean;
   /** podman has its systemd generator, which reads Quadlet files. */
@@ -70,4 +72,20 @@ export interface EngineFacts {
   readonly execStart?: string;
   readonly unit?: string;
   readonly composePlugin: boolean;
+}
+
+/** A device of which no more is known than that it has systemd and a merged /usr, as an image of the generated layer has. */
+export function plainDeviceFacts(): DeviceFacts {
+  return {
+    osRelease: {},
+    init: 'systemd',
+    unitDirectory: '/usr/lib/systemd/system',
+    mergedUsr: true,
+    selinux: false,
+    apparmorParser: false,
+    ostree: false,
+    readOnlyRoot: false,
+    engines: [],
+    programs: {},
+  };
 }

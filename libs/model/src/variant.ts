@@ -52,6 +52,8 @@ export interface VariantEngine {
   readonly name: string;
   /** Absent: what the base image has decides. */
   readonly start?: AppStart;
+  /** Where it keeps its images, for an engine that knows several ways, in its own words. Absent: the base image decides. */
+  readonly imageStore?: string;
 }
 
 export interface VariantApp {

@@ -4,6 +4,10 @@ import type { EngineYaml } from './product-yaml.ts';
 /** An engine as it is written: its name, or more. Which engines there are is asked when one is picked. */
 export function engineOf(engine: string | EngineYaml): VariantEngine {
   if (typeof engine === 'string') return { name: engine };
-  const { name, start = 'auto' } = engine;
-  return { name, ...(start === 'auto' ? {} : { start }) };
+  const { name, start = 'auto', imageStore = 'auto' } = engine;
+  return {
+    name,
+    ...(start === 'auto' ? {} : { start }),
+    ...(imageStore === 'auto' ? {} : { imageStore }),
+  };
 }

@@ -21,6 +21,7 @@ export interface ProductYaml {
 export interface EngineYaml {
   name: string;
   start?: 'auto' | AppStart;
+  imageStore?: string;
   settings?: EngineSettingsYaml;
 }
 

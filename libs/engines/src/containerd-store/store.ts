@@ -6,6 +6,7 @@ import { metadataDatabase, snapshotterDatabase } from './databases.ts';
 import {
   blobPath,
   layOut,
+  targetOf,
   type Blob,
   type ContainerdLayout,
   type ContainerdNamespace,
@@ -34,6 +35,7 @@ export function containerdStore(images: readonly ContainerImage[], options: Cont
     layers: { entries: () => snapshotEntries(layout, root, epoch) },
     state: { entries: () => stateEntries(layout, root, epoch) },
     verified: { entries: () => documentEntries(layout, root, epoch) },
+    imageIds: new Map(images.map((image) => [image.reference, targetOf(image).digest])),
     layerAt(path) {
       const prefix = `${root}/${SNAPSHOTTER}/snapshots/`;
       const [, id, inside] = path.startsWith(prefix)

@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { socketFiles, type SocketOptions } from '@boxship/device-socket';
 import type { TreeEntry } from '@boxship/model';
-import { examplePublicKey } from '../example-facts.ts';
+import { exampleFacts, examplePublicKey } from '../example-facts.ts';
 import { dockerSocket } from './socket.ts';
 
 const GOLDEN = new URL('../../../../test/golden/docker-socket/', import.meta.url).pathname;
 const OPTIONS: SocketOptions = {
-  engines: [dockerSocket],
+  engines: [dockerSocket({ facts: exampleFacts, engine: { name: 'docker' } })],
   product: 'acme-gateway',
   machine: 'qemux86-64',
   storeUuid: 'aaaaaaaa-1111-4111-8111-111111111111',

@@ -40,6 +40,7 @@ export function dockerStore(images: readonly ContainerImage[], { epoch }: Preloa
     layers: { entries: () => overlay2Entries(unique, epoch) },
     state: { entries: () => imageEntries(images, unique, epoch) },
     verified: { entries: () => verifiedEntries(images, unique, epoch) },
+    imageIds: new Map(images.map(({ reference, config }) => [reference, config.digest])),
     layerAt: (path) => layerAt(unique, path),
   };
 }

@@ -1,4 +1,5 @@
 import type { Engine } from '../engine.ts';
+import { namedImageStore } from '../image-store-name.ts';
 import { podmanSocket } from './socket.ts';
 import { startPodmanApp } from './start.ts';
 import { podmanStore } from './store.ts';
@@ -7,9 +8,12 @@ import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
 /** podman, 4.3 to 5.8, with the overlay driver; run as root. */
 export const podman: Engine = {
   name: 'podman',
-  preload: podmanStore,
+  preload: (images, _device, options) => podmanStore(images, options),
   start: startPodmanApp,
-  socket: podmanSocket,
-  check: checkPodmanSettings,
-  warnings: podmanWarnings,
+  socket: () => podmanSocket,
+  check({ facts, engine }) {
+    namedImageStore(engine, []);
+    checkPodmanSettings(facts);
+  },
+  warnings: ({ facts }) => podmanWarnings(facts),
 };

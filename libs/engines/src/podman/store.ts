@@ -42,6 +42,7 @@ export function podmanStore(images: readonly ContainerImage[], { epoch }: Preloa
     },
     state: placed(() => stateEntries(stored, layers, epoch)),
     verified: placed(() => verifiedEntries(stored, layers, epoch)),
+    imageIds: new Map(images.map(({ reference, config }) => [reference, config.digest])),
     layerAt(path) {
       if (!path.startsWith(`${ROOT}/overlay/`)) return undefined;
       const [, id, inside] = /^([0-9a-f]{64})\/diff\/(.*)$/s.exec(path.slice(`${ROOT}/overlay/`.length)) ?? [];

@@ -132,6 +132,18 @@ describe('readDeviceFacts', () => {
     ]);
   });
 
+  it.each([
+    ['its root', 'version = 2\nroot = "/srv/containerd" # big\n[plugins]\nroot = "/no"\n', { root: '/srv/containerd' }],
+    ['nothing', 'disabled_plugins = ["cri"]\n[plugins."x"]\n  root = "/no"\n', {}],
+    ['no file', undefined, undefined],
+  ])('of containerd: what its configuration says: %s', async (_name, text, expected) => {
+    const files = { ...BASE, 'usr/bin/containerd': 'x', ...(text === undefined ? {} : { 'etc/containerd/config.toml': text }) };
+    await using disk = await makeRootfs(files);
+    const [containerd] = (await disk.open(readDeviceFacts)).engines;
+    expect(containerd?.name).toBe('containerd');
+    expect(containerd?.containerdConfig).toEqual(expected && { file: '/etc/containerd/config.toml', ...expected });
+  }); // prettier-ignore
+
   it("finds docker's version in the program, and refuses a broken daemon.json", async () => {
     const program = `${'\0'.repeat(5_000_000)}build\t-ldflags="-X github.com/docker/docker/dockerversion.Version=28.5.2 -X b"`;
     await using disk = await makeRootfs({ ...BASE, 'usr/bin/dockerd': program });

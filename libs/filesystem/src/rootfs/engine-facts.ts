@@ -37,6 +37,7 @@ export async function readEngineFacts(
     const version = packaged ? upstreamVersion(packaged) : isDocker ? await versionInBinary(fs, program) : undefined;
     const unit = await readExecStart(fs, engine.unit);
     const daemonConfig = isDocker ? await readDaemonConfig(fs) : undefined;
+    const containerdConfig = engine.name === 'containerd' ? await readContainerdConfig(fs) : undefined;
     const storageConfig = engine.name === 'podman' ? await readStorageConfig(fs) : undefined;
     found.push({
       name: engine.name,
@@ -45,6 +46,7 @@ export async function readEngineFacts(
       ...(unit ? { unit: engine.unit } : {}),
       ...(unit?.execStart ? { execStart: unit.execStart } : {}),
       ...(daemonConfig ? { daemonConfig } : {}),
+      ...(containerdConfig ? { containerdConfig } : {}),
       ...(storageConfig ? { storageConfig } : {}),
       ...(engine.name === 'podman' ? { netavark: await hasNetavark(fs), quadlet: await hasQuadlet(fs) } : {}),
       composePlugin: isDocker && (await hasComposePlugin(fs)),
@@ -112,6 +114,17 @@ async function readStorageConfig(fs: RootfsReader): Promise<EngineFacts['storage
     return { file: `/${file}`, ...found };
   }
   return undefined;
+}
+
+const CONTAINERD_CONFIG = 'etc/containerd/config.toml';
+
+/** Top-level `root` of containerd's configuration (containerd-config.toml(5)), as a string on one line. */
+async function readContainerdConfig(fs: RootfsReader): Promise<EngineFacts['containerdConfig']> {
+  const text = await fs.readText(CONTAINERD_CONFIG, MiB);
+  if (text === undefined) return undefined;
+  const topLevel = text.split(/^\s*\[/m)[0]!;
+  const [, , root] = /^\s*root\s*=\s*(["'])(.*?)\1\s*(?:#.*)?$/m.exec(topLevel) ?? [];
+  return { file: `/${CONTAINERD_CONFIG}`, ...(root === undefined ? {} : { root }) };
 }
 
 /** The ExecStart that systemd would run, drop-ins applied, variables filled in from Environment= and EnvironmentFile=. */
