@@ -27,6 +27,8 @@ export interface Machine {
   /** `os/architecture[/variant]` of the images that it runs. */
   readonly platform: string;
   readonly rootfs?: RootfsSelector;
+  /** Bytes of the smallest storage that the product is used with, when the recipe does not say it. */
+  readonly storage?: number;
   /** Name of its recipe in the catalogue, when it has one. */
   readonly recipe?: string;
   readonly where: Location;

@@ -8,6 +8,7 @@ import { deviceFiles } from './fit-socket.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
+import { refuseSmallStorage } from './refuse-small-storage.ts';
 import { refuseStoreInBase } from './refuse-store.ts';
 import { planStorePartitions } from './store-partitions.ts';
 import type { ReleasePlan, VariantPlan } from './variant-plan.ts';
@@ -71,6 +72,10 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     socket: (tableType) => deviceFiles(open, variant, device, identity, tableType),
   };
   const artifacts = await planArtifacts(release);
+  refuseSmallStorage(
+    open.product.machines.find(({ name }) => name === variant.machine.name)!,
+    artifacts,
+  );
   const [first] = artifacts as readonly [PlannedArtifact];
   const deviceNodes = countDeviceNodes(images);
   if (deviceNodes > 0) warnings.push(`the image layers hold ${deviceNodes} device nodes; they are kept`);

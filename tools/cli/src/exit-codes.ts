@@ -27,7 +27,7 @@ export const exitCodeTable: readonly (readonly [ExitCode, string])[] = [
 ];
 
 /** Problems that mean "too big" rather than "wrong". */
-const DOES_NOT_FIT = new Set(['STORE_FULL', 'DISK_FULL', 'DEVICE_TOO_SMALL']);
+const DOES_NOT_FIT = new Set(['STORE_FULL', 'DISK_FULL', 'DEVICE_TOO_SMALL', 'STORAGE_TOO_SMALL']);
 
 /** The exit code of a user's error. */
 export function exitCodeOf(error: UserError): ExitCode {

@@ -1,4 +1,4 @@
-import type { Problem } from '@boxship/model';
+import { parseByteSize, UserError, type Problem } from '@boxship/model';
 import type { BaseSource, Machine } from '../product.ts';
 import { findRecipe, recipeNames } from '../recipe.ts';
 import { nearest } from '../schema-problems.ts';
@@ -46,6 +46,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
         platform,
         ...(machine.engine === undefined ? {} : { engine: engineOf(machine.engine) }),
         ...(selector ? { rootfs: selector } : {}),
+        ...storageOf(yaml, name, machine.storage, problems),
         ...(recipe ? { recipe: written.recipe ?? name } : {}),
         where,
       },
@@ -64,4 +65,22 @@ function baseSource(given: NonNullable<MachineYaml['base']>): BaseSource {
     files,
     variables: Object.fromEntries(Object.entries(variables).map(([k, v]) => [k, String(v)])),
   };
+}
+
+function storageOf(
+  yaml: YamlFile,
+  name: string,
+  given: MachineYaml['storage'],
+  problems: Problem[],
+): { storage?: number } {
+  if (given === undefined) return {};
+  try {
+    return { storage: parseByteSize(String(given)) };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    problems.push(
+      ...error.problems.map((problem) => ({ ...problem, where: yaml.locate(['machines', name, 'storage']) })),
+    );
+    return {};
+  }
 }

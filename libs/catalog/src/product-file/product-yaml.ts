@@ -35,6 +35,7 @@ export interface AssembledBaseYaml {
 export interface MachineYaml {
   engine?: string | EngineYaml;
   recipe?: string;
+  storage?: string | number;
   base?: string | { url: string; sha256: string } | AssembledBaseYaml;
   platform?: string;
   rootfs?: { partition?: number; name?: string };
