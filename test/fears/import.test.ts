@@ -74,7 +74,6 @@ describe('import', () => {
       '5 customization.splash-screen',
       '6 customization.kernel',
       '10 output.easy-installer.local',
-      '11 output.easy-installer.name',
       '15 output.easy-installer.bundle.username',
       '16 output.easy-installer.bundle.password',
     ]);

@@ -35,7 +35,11 @@ describe('boxship inspect, of what compose made', () => {
       expect(own!.images.find(({ names }) => names.includes(reference))).toMatchObject({ manifest });
     }
     const rootfs = partitions.find((one) => one.filesystem?.system?.engines.length);
-    expect(rootfs!.filesystem!.system).toMatchObject({ id: 'debian', init: 'systemd', socketVersion: 1 });
+    expect(rootfs!.filesystem!.system).toMatchObject({
+      id: 'debian',
+      init: 'systemd',
+      socketVersion: expect.any(Number),
+    });
   });
 
   it('shows the release with every file there, and its signature', async () => {

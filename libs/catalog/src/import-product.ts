@@ -34,6 +34,8 @@ export interface ImportedParts {
   readonly platform?: string;
   /** Compose files, absolute. */
   readonly compose?: string;
+  /** `artifacts` of the product file, when its default is not what the source makes. */
+  readonly artifacts?: readonly (string | Readonly<Record<string, object>>)[];
   readonly notes: readonly Problem[];
 }
 
@@ -115,6 +117,7 @@ export async function importProduct(sources: readonly string[], options: ImportO
     },
     ...(images.size > 0 ? { images: Object.fromEntries([...images].map(([image, from]) => [image, { from }])) } : {}),
     variants: { default: { apps: [name] } },
+    ...(parts.artifacts === undefined ? {} : { artifacts: parts.artifacts }),
     signing: { key: './keys/release.key' },
   };
   const text = `# Made by "boxship import" of ${sources.map((source) => basename(source)).join(', ')}. Every key: boxship schema\n${stringify(product, { lineWidth: 0 })}`;

@@ -60,14 +60,33 @@ export function readTcbuild(yaml: YamlFile, folder: string): ImportedParts {
   if (compose === undefined) {
     throw new UserError('BAD_TCBUILD', 'it bundles no containers: output has no bundle with a compose-file', 'Give the Compose file too.', yaml.locate(bundle)); // prettier-ignore
   }
+  const artifacts =
+    output === 'easy-installer' ? [installerArtifact((key) => at(['output', output, key]), used)] : undefined;
   noteRest(yaml, used, notes);
   return {
     ...(base === undefined ? {} : { base }),
     ...(rootfs === undefined ? {} : { rootfs }),
     platform,
     compose: resolve(folder, compose),
+    ...(artifacts === undefined ? {} : { artifacts }),
     notes,
   };
+}
+
+/** An image for the installer, as TorizonCore Builder makes one of such an input: with its name, and whether it starts by itself. */
+function installerArtifact(valueOf: (key: string) => unknown, used: Set<string>): string | { readonly tezi: object } {
+  const fields: Record<string, unknown> = {};
+  for (const [key, type] of [
+    ['name', 'string'],
+    ['description', 'string'],
+    ['autoinstall', 'boolean'],
+  ] as const) {
+    const value = valueOf(key);
+    if (typeof value !== type || /\$\{/.test(String(value))) continue; // a variable is left out, and told
+    used.add(`output.easy-installer.${key}`);
+    fields[key] = value;
+  }
+  return Object.keys(fields).length === 0 ? 'tezi' : { tezi: fields };
 }
 
 /** Every key that was not used, once: the topmost that nothing below it was used of. */
