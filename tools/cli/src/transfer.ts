@@ -30,9 +30,9 @@ export function addPush(program: Command): void {
       .command('push')
       .summary('push a release to an OCI registry or layout, its signatures beside it')
       .description(
-        'Verifies a release and pushes it as one OCI artifact (image-spec 1.1): every file with its name, so that other tools pull it\n' +
-          'too; the signatures are an artifact that refers to it. What the registry has is not sent again, and a broken connection\n' +
-          'goes on where it ended. Logins are those of docker and skopeo.',
+        'Verifies a release and pushes it as one OCI artifact (image-spec 1.1), every file with its name, so that other tools\n' +
+          'pull it, too; the signatures are an artifact that refers to it. What the registry has is not sent again, and a broken\n' +
+          'connection goes on where it ended. Logins are those of docker and skopeo.',
       )
       .argument('<release>', 'folder of a release')
       .argument('<to>', 'registry.example.com/acme/gateway:1.4.0, or oci:DIR:tag')
@@ -64,8 +64,8 @@ export function addPull(program: Command): void {
       .command('pull')
       .summary('pull a release from an OCI registry or layout, and verify it')
       .description(
-        'Pulls what boxship push has pushed into a folder, which appears whole and verified with the key, or not at all. A pull that\n' +
-          'broke off goes on where it ended. boxship update-apps, rebase, flash and verify take the folder.',
+        'Pulls what boxship push has pushed into a folder, which appears whole and verified with the key, or not at all.\n' +
+          'A pull that broke off goes on where it ended. boxship update-apps, rebase, flash and verify take the folder.',
       )
       .argument('<from>', 'registry.example.com/acme/gateway:1.4.0 (or @sha256:…), or oci:DIR:tag')
       .argument('<folder>', 'where the release goes; one that is there is replaced')

@@ -16,8 +16,9 @@ export function addUpdateApps(program: Command): void {
       .description(
         'Verifies a release (raw or tezi), and makes a new one whose store partition holds the apps of the product file and its\n' +
           'lock. Vendor partitions, rootfs and data partition stay as they are, byte for byte; the store partition keeps its place\n' +
-          'and size, and the new store must fit. The vendor image is not needed. The device socket in the rootfs must take the store.\n' +
-          'The new release is signed and goes to <out>/<product>-<version>/<machine>-<engine>-<variant>/, whole or not at all.',
+          'and size, and the new store must fit. The vendor image is not needed; the device socket in the rootfs must take the\n' +
+          'store. The new release is signed and goes to <out>/<product>-<version>/<machine>-<engine>-<variant>/, whole or not at\n' +
+          'all.',
       )
       .argument('<release>', 'folder of a release, or one file in it')
       .option('--variant <name>', 'the variant whose apps it gets (default: the one that the release has)'),
