@@ -5,8 +5,15 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readComposeFile, refusedServiceKeys, serviceKeys } from '@boxship/compose-spec';
-import { engines, type ComposeKeys, type Engine, type KeySupport } from '@boxship/engines';
-import type { App, DeviceFacts, Tree } from '@boxship/model';
+import {
+  engines,
+  k3sComposeKeys,
+  k3sManifests,
+  type ComposeKeys,
+  type Engine,
+  type KeySupport,
+} from '@boxship/engines';
+import { UserError, type App, type DeviceFacts, type Tree } from '@boxship/model';
 import { KEY_SAMPLES, sampleText, type KeySample } from '../../libs/compose-spec/src/fixtures/key-samples.ts';
 
 /* docs/compose-keys.md promises what each engine makes of each key: the table is made of the engines' data, and the data is true. */
@@ -14,9 +21,14 @@ import { KEY_SAMPLES, sampleText, type KeySample } from '../../libs/compose-spec
 const DOCUMENT = fileURLToPath(new URL('../../docs/compose-keys.md', import.meta.url));
 const MARK = '<!-- The table is made';
 
-const withKeys = Object.entries<Engine>(engines).flatMap(([name, engine]) =>
-  engine.composeKeys ? [[name, engine, engine.composeKeys] as const] : [],
-);
+/** What starts an app, file by file, without its Compose file. */
+type Start = (app: App) => Promise<Record<string, string>>;
+
+const started: readonly (readonly [name: string, support: ComposeKeys, start: Start])[] = [
+  ...Object.entries<Engine>(engines).map(([name, engine]) => [name, engine.composeKeys, (app: App) => startOf(engine, app)] as const),
+  // as long as the engine itself is none of the registry
+  ...('k3s' in engines ? [] : [['k3s', k3sComposeKeys, manifestsOf] as const]),
+]; // prettier-ignore
 
 function words(support: KeySupport | undefined): string {
   if (support === undefined) return 'not written down';
@@ -32,10 +44,10 @@ it('the table of the documentation is that of the code', async () => {
   const keys = [...serviceKeys, ...Object.keys(refusedServiceKeys)].sort();
   const rows = keys.map((key) => {
     const refusal = Object.hasOwn(refusedServiceKeys, key) ? refusedServiceKeys[key] : undefined;
-    const cells = withKeys.map(([, , support]) => (refusal === undefined ? words(support[key]) : `**refused**: ${refusal}`)); // prettier-ignore
+    const cells = started.map(([, support]) => (refusal === undefined ? words(support[key]) : `**refused**: ${refusal}`)); // prettier-ignore
     return `| \`${key}\` | ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
-  const table = [`| Key | ${withKeys.map(([name]) => name).join(' | ')} |`, `|---|${'---|'.repeat(withKeys.length)}`, ...rows]; // prettier-ignore
+  const table = [`| Key | ${started.map(([name]) => name).join(' | ')} |`, `|---|${'---|'.repeat(started.length)}`, ...rows]; // prettier-ignore
   const whole = await format(`${text.slice(0, end)}\n${table.join('\n')}\n`, { ...(await resolveConfig(DOCUMENT)), filepath: DOCUMENT }); // prettier-ignore
   await expect(whole).toMatchFileSnapshot(DOCUMENT);
 });
@@ -79,7 +91,12 @@ async function startOf(engine: Engine, app: App): Promise<Record<string, string>
   return files;
 }
 
-describe.each(withKeys)('%s', (_name, engine, support: ComposeKeys) => {
+async function manifestsOf(app: App): Promise<Record<string, string>> {
+  const names = new Map(app.services.map(({ image }) => [image, image]));
+  return await Promise.resolve(Object.fromEntries(k3sManifests(app, names).map((document, index) => [String(index), JSON.stringify(document)]))); // prettier-ignore
+}
+
+describe.each(started)('%s', (name, support, start) => {
   it('says something of every key that is read', () => {
     expect(Object.keys(support).sort()).toEqual([...serviceKeys]);
   });
@@ -87,14 +104,28 @@ describe.each(withKeys)('%s', (_name, engine, support: ComposeKeys) => {
   // an image is always there, and whether a profile is on is decided before an engine is asked
   const decided = ['image', 'profiles'];
   it.each(serviceKeys.filter((key) => !decided.includes(key)))('does not drop %s, or says so', async (key) => {
-    const sample = KEY_SAMPLES[key]!;
+    const common = KEY_SAMPLES[key]!;
+    const sample = { ...common, ...common.instead?.[name] };
     const claim = support[key]!;
-    const without = await startOf(engine, await appOf(sample, ''));
+    const without = await start(await appOf(sample, ''));
     const app = await appOf(sample);
     if (typeof claim === 'object' && 'refused' in claim) {
-      await expect(startOf(engine, app)).rejects.toThrow();
+      const error = await Promise.resolve().then(() => start(app)).then(() => undefined, (reason: unknown) => reason); // prettier-ignore
+      expect(error).toBeInstanceOf(UserError);
+      for (const { code, where } of (error as UserError).problems) {
+        expect({ code, line: where?.line, column: where?.column }).toEqual({
+          code: 'NOT_FOR_ENGINE',
+          line: 4,
+          column: 5,
+        });
+      }
     } else if (typeof claim === 'object' && 'withoutEffect' in claim) {
-      expect(await startOf(engine, app)).toEqual(without);
-    } else expect(await startOf(engine, app)).not.toEqual(without);
+      expect(await start(app)).toEqual(without);
+    } else expect(await start(app)).not.toEqual(without);
+  });
+
+  it('knows of no sample that is not for it', () => {
+    const samples = Object.entries(KEY_SAMPLES).filter(([, { instead }]) => instead && Object.hasOwn(instead, name));
+    for (const [key] of samples) expect(Object.hasOwn(support[key] as object, 'approximated'), key).toBe(true);
   });
 });

@@ -58,8 +58,8 @@ export interface EngineFile {
 /** A container engine. One module each; the registry is `engines`. */
 export interface Engine {
   readonly name: string;
-  /** What it makes of each key of a Compose service; absent as long as nobody has written it down. */
-  readonly composeKeys?: ComposeKeys;
+  /** What it makes of each key of a Compose service. */
+  readonly composeKeys: ComposeKeys;
   /** Ways in which it can keep images, in its own words, when there are several: `engine.imageStore` of the product file. */
   readonly imageStores?: readonly string[];
   /** The one of `imageStores` that a device uses. Errors: UNKNOWN_IMAGE_STORE. */

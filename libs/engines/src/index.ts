@@ -16,3 +16,5 @@ export { buildNeedsOf, builtEngineFacts, engineBuilds, type BuildOptions, type E
 export type { ComposeKeys, KeySupport } from './compose-keys.ts';
 export type { ListedImage, StoreReader } from './store-reader.ts';
 export { storeReaders } from './store-readers.ts';
+export { k3sComposeKeys } from './k3s/manifests/compose-keys.ts';
+export { k3sManifests, manifestText } from './k3s/manifests/manifests.ts';

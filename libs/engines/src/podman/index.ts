@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.ts';
 import { namedImageStore } from '../image-store-name.ts';
+import { podmanComposeKeys } from './compose-keys.ts';
 import { podmanSocket } from './socket.ts';
 import { startPodmanApp } from './start.ts';
 import { podmanStore } from './store.ts';
@@ -8,6 +9,7 @@ import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
 /** podman, 4.3 to 5.8, with the overlay driver; run as root. */
 export const podman: Engine = {
   name: 'podman',
+  composeKeys: podmanComposeKeys,
   preload: (images, _device, options) => podmanStore(images, options),
   start: startPodmanApp,
   socket: () => podmanSocket,

@@ -24,7 +24,7 @@ export function startPodmanApp(
       'Write start: quadlet or start: units, or leave it out.',
     );
   }
-  checkPodmanWords(app);
+  checkPodmanWords(app, facts);
   const support = quadletSupport(facts);
   if (start !== 'units' && 'version' in support) return podmanQuadlets(app, imageIds, support.version, facts, options);
   if (start === 'quadlet' && 'why' in support) {
