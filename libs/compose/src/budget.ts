@@ -1,9 +1,22 @@
 import type { Ext4Plan } from '@boxship/filesystem';
-import { MiB, UserError, formatByteSize, type ContainerImage, type Digest, type Variant } from '@boxship/model';
+import {
+  MiB,
+  UserError,
+  formatByteSize,
+  type App,
+  type ContainerImage,
+  type Digest,
+  type Variant,
+} from '@boxship/model';
 import type { AppBudget, Budget, LayerBudget } from './variant-plan.ts';
 
 /** Where the bytes of a store go, from inventories alone. */
-export function budgetOf(variant: Variant, images: readonly ContainerImage[], plan: Ext4Plan): Budget {
+export function budgetOf(
+  variant: Variant,
+  images: readonly ContainerImage[],
+  apps: ReadonlyMap<string, App>,
+  plan: Ext4Plan,
+): Budget {
   const layers = layerBudgets(variant, images);
   return {
     size: plan.sizeBytes,
@@ -12,7 +25,7 @@ export function budgetOf(variant: Variant, images: readonly ContainerImage[], pl
     free: plan.freeBytes,
     reserve: variant.store.reserve,
     layers,
-    apps: variant.apps.map(({ name }) => appBudget(name, layers)),
+    apps: variant.apps.map(({ name }) => ({ ...appBudget(name, layers), files: fileBytes(apps.get(name)) })),
   };
 }
 
@@ -36,7 +49,12 @@ export function layerBudgets(variant: Variant, images: readonly ContainerImage[]
     .sort((a, b) => b.bytes - a.bytes || (a.diffId < b.diffId ? -1 : 1));
 }
 
-function appBudget(name: string, layers: readonly LayerBudget[]): AppBudget {
+/** Bytes of an app's Compose file and of the files that it brings along. */
+function fileBytes(app: App | undefined): number {
+  return app ? app.files.reduce((sum, { bytes }) => sum + bytes.length, app.composeBytes.length) : 0;
+}
+
+function appBudget(name: string, layers: readonly LayerBudget[]): Omit<AppBudget, 'files'> {
   const sum = (of: readonly LayerBudget[]) => of.reduce((total, { bytes }) => total + bytes, 0);
   const own = layers.filter(({ apps }) => apps.includes(name));
   return { name, bytes: sum(own), shared: sum(own.filter(({ apps }) => apps.length > 1)) };

@@ -86,7 +86,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     files: artifacts.flatMap(({ files }) => files),
     table: first.table,
     rootfs: { partition: rootfs.partition, changes: first.changes },
-    budget: budgetOf(variant, images, store),
+    budget: budgetOf(variant, images, new Map([...open.apps].map(([name, { app }]) => [name, app])), store),
     warnings,
   };
   return { variant, plan, artifacts };

@@ -60,4 +60,6 @@ export interface AppBudget {
   readonly bytes: number;
   /** Of them, what another app of this variant holds too. */
   readonly shared: number;
+  /** What travels with the app beside its images: Compose file, env files, configs, what it binds. */
+  readonly files: number;
 }

@@ -60,7 +60,7 @@ const plan: VariantPlan = {
     overhead: 20 * MiB,
     free: 142 * MiB,
     reserve: 0.2,
-    apps: [{ name: 'gateway', bytes: 200 * MiB, shared: 50 * MiB }],
+    apps: [{ name: 'gateway', bytes: 200 * MiB, shared: 50 * MiB, files: 12_345 }],
     layers: Array.from({ length: 12 }, (_, i) => ({
       diffId: digest((i % 10).toString()),
       bytes: (100 - i) * MiB,

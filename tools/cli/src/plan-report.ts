@@ -81,9 +81,14 @@ function budget(
     [1],
   );
   const appTable = formatTable(
-    ['app', 'layers', 'of them shared with other apps'],
-    apps.map(({ name, bytes, shared }) => [name, formatByteSize(bytes), formatByteSize(shared)]),
-    [1, 2],
+    ['app', 'layers', 'of them shared with other apps', 'own files'],
+    apps.map(({ name, bytes, shared, files }) => [
+      name,
+      formatByteSize(bytes),
+      formatByteSize(shared),
+      formatByteSize(files),
+    ]),
+    [1, 2, 3],
   );
   const shown = verbose ? layers : layers.slice(0, SHOWN_LAYERS);
   const layerTable = formatTable(
