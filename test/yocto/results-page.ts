@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
 import { readResults, type Result } from './results.ts';
@@ -8,42 +8,62 @@ const PAGE = fileURLToPath(new URL('../../docs/yocto-results.md', import.meta.ur
 /** docs/yocto-results.md, made of the kept results, when `BOXSHIP_YOCTO_WRITE_RESULTS` asks for it. */
 export async function writeResultsPage(env = process.env): Promise<void> {
   if (!env['BOXSHIP_YOCTO_WRITE_RESULTS']) return;
-  const results = await readResults();
+  const before = await readFile(PAGE, 'utf8').catch(() => '');
+  await writeFile(PAGE, await resultsPage(await readResults(), before));
+}
+
+/** The page; rows of the one before stay where nothing later is known, as do the commits that they were against. */
+export async function resultsPage(results: readonly Result[], before: string): Promise<string> {
+  const sections = new Map(
+    [...before.matchAll(/^## (\w+)\n([^]*?)(?=^## |(?![^]))/gm)].map(([, release, text]) => [
+      release!,
+      sectionOf(text!),
+    ]),
+  );
+  for (const { name, seconds, date, findings, layers } of results) {
+    const [release, ...check] = name.split('/');
+    const section = sections.get(release!) ?? { rows: new Map<string, string>(), against: new Set<string>() };
+    sections.set(release!, section);
+    const found = Object.entries(findings).map(([key, value]) => `${key} ${value}`);
+    section.rows.set(check.join('/'), `| ${check.join('/')} | ${seconds} | ${date} | ${found.join(', ')} |`);
+    for (const [layer, { branch, commit }] of Object.entries(layers))
+      section.against.add(`- ${layer} ${branch} ${commit}`);
+  }
   const text = [
     '# What real bitbake said',
     '',
     'Written by `BOXSHIP_YOCTO_WRITE_RESULTS=1 npm run test:yocto` from the checks that passed; nothing here is typed by hand.',
-    'They hold for the layer as it was generated at that time; a later change of it makes a check run again.',
-    'A check that is missing was not run or did not pass. Times are wall times on the machine of the run, which did other work.',
-    '',
-    ...sections(results),
-  ].join('\n');
-  await writeFile(PAGE, await format(text, { parser: 'markdown', printWidth: 120 }));
-}
-
-function sections(results: readonly Result[]): readonly string[] {
-  const releases = [...new Set(results.map(({ name }) => name.split('/')[0]!))];
-  return releases.flatMap((release) => {
-    const own = results.filter(({ name }) => name.startsWith(`${release}/`));
-    const layers = new Set(
-      own.flatMap(({ layers: some }) =>
-        Object.entries(some).map(([name, { branch, commit }]) => `- ${name} ${branch} ${commit}`),
-      ),
-    );
-    return [
+    'They hold for the layer as it was generated at that time; a later change of it makes a check run again, and until then its',
+    'row stays with its date. A check that is missing was not run or did not pass. Times are wall times on the machine of the',
+    'run, which did other work.',
+    ...[...sections].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([release, { rows, against }]) => [
+      '',
       `## ${release}`,
       '',
       '| check | seconds | when (UTC) | found |',
       '| --- | --- | --- | --- |',
-      ...own.map(({ name, seconds, date, findings }) => {
-        const found = Object.entries(findings).map(([key, value]) => `${key} ${value}`);
-        return `| ${name.slice(release.length + 1)} | ${seconds} | ${date} | ${found.join(', ')} |`;
-      }),
+      ...[...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row),
       '',
       'Against:',
       '',
-      ...[...layers].sort(),
-      '',
-    ];
-  });
+      ...[...against].sort(),
+    ]),
+    '',
+  ].join('\n'); // prettier-ignore
+  return await format(text, { parser: 'markdown', printWidth: 120 });
+}
+
+interface Section {
+  /** Lines of the table by the check. */
+  readonly rows: Map<string, string>;
+  readonly against: Set<string>;
+}
+
+function sectionOf(text: string): Section {
+  const lines = text.split('\n');
+  const rows = lines.filter((line) => /^\| [\w-]+\//.test(line));
+  return {
+    rows: new Map(rows.map((row) => [row.split('|')[1]!.trim(), row])),
+    against: new Set(lines.filter((line) => line.startsWith('- '))),
+  };
 }
