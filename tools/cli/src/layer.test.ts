@@ -1,9 +1,9 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runProgram } from '@boxship/host';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { publicKeyPem } from '../../../libs/generate/src/testing/sample-layer.ts';
 import { buildProgram, type BuiltProgram, type Run } from './testing/built-program.ts';
 
 const PRODUCT = `apiVersion: boxship/v1
@@ -41,7 +41,8 @@ beforeAll(async () => {
     await commitTo(name);
   }
   await program.write('compose.yaml', 'services: { web: { image: registry.example.com/acme/web:1 } }\n');
-  await program.write('release.pub', publicKeyPem);
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  await program.write('release.pub', publicKey.export({ type: 'spki', format: 'pem' }) as string);
 });
 afterAll(() => program[Symbol.asyncDispose]());
 
