@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '@boxship/host';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { App } from '@boxship/model';
+import { ctrRunArguments } from '../../libs/engines/src/containerd/start.ts';
 import { defaultNamespace } from '../../libs/engines/src/containerd-store/namespaces.ts';
 import { containerdStore } from '../../libs/engines/src/containerd-store/store.ts';
 import { CONTAINERD_VERSIONS, withContainerd, type Containerd, type ContainerdVersion } from '../lab/containerd.mjs';
@@ -55,6 +57,60 @@ describe.skipIf(whyNoEngine())("containerd's root, opened by a real containerd",
     await checkFilesystem(partition);
   });
 
+  it.each(versions)(
+    '%s: needs no compressed layers: runs, collects garbage, takes what is new from a registry',
+    async (version) => {
+      const preload = containerdStore(samples.images, { epoch: EPOCH, root: 'containerd', namespace: defaultNamespace, keepLayerBlobs: false }); // prettier-ignore
+      await writeStorePartition(partition, preload);
+      await withMount(partition, join(folder, 'store'), 'rw', async () => {
+        const state = join(folder, 'store/containerd');
+        await withContainerd({ version, state, folders: [folder] }, async (containerd) => {
+          const { ctr } = containerd;
+          const [gateway, hmi] = [await layersOf(samples.gateway), await layersOf(samples.hmi)];
+          const documents = [samples.gateway.digest, samples.gateway.manifest, samples.hmi.manifest, gateway.config, hmi.config]; // prettier-ignore
+          const held = async () =>
+            words(await ctr('content', 'ls'))
+              .map(([digest]) => digest!)
+              .toSorted();
+          expect(await held()).toEqual([...new Set(documents)].toSorted());
+          await checkRuns(containerd);
+          await collectGarbage(containerd);
+          expect(await held()).toEqual([...new Set(documents)].toSorted());
+          const snapshots = async () => words(await ctr('snapshots', 'ls')).length;
+          const before = await snapshots();
+          await checkRuns(containerd);
+
+          await using registry = await serveSamples(samples);
+          await ctr('images', 'pull', '--plain-http', `${registry.host}/acme/gateway:2.0`);
+          expect(await snapshots()).toBe(before + 1);
+          expect(await run(containerd, `${registry.host}/acme/gateway:2.0`)).toContain(UP.next);
+          await ctr('images', 'rm', '--sync', `${registry.host}/acme/gateway:2.0`, `${GATEWAY}:1.0`);
+          expect(await run(containerd, `${HMI}:1.0`)).toContain(UP.hmi);
+          expect(await snapshots()).toBe(hmi.blobs.length);
+        });
+      });
+      await checkFilesystem(partition);
+    },
+  );
+
+  it.each(versions)('%s: runs a container with every option that the units give to ctr', async (version) => {
+    await writeStore();
+    await withMount(partition, join(folder, 'store'), 'rw', async () => {
+      const state = join(folder, 'store/containerd');
+      const data = join(folder, 'data');
+      await mkdir(data, { recursive: true });
+      await withContainerd({ version, state, folders: [folder] }, async ({ ctr }) => {
+        const app = appWith(version, data);
+        const log = join(folder, `options-${version}`);
+        await ctr('run', `--log-uri=file://${log}`, ...ctrRunArguments(app, app.services[0]!));
+        const said = await readFile(log, 'utf8');
+        expect(said).toContain(UP.gateway);
+        expect(await readFile(join(data, 'starts'), 'utf8')).toBe('1.0\n');
+      });
+      await rm(data, { recursive: true });
+    });
+  });
+
   it.each(versions)('%s: is, layer by layer, what this containerd makes of the same images', async (version) => {
     await writeStore();
     const theirs = join(folder, `theirs-${version}`);
@@ -71,6 +127,29 @@ describe.skipIf(whyNoEngine())("containerd's root, opened by a real containerd",
     await rm(theirs, { recursive: true, force: true });
   });
 });
+
+/** A service that asks for all that `ctr run` of this version has a word for. */
+function appWith(version: ContainerdVersion, data: string): App {
+  const young = { ...(version === '1.6' ? {} : { user: '0:0', hostname: 'device' }), ...(version === '2.1' ? { cpuset: '0' } : {}) }; // prettier-ignore
+  return {
+    name: 'app', composeFile: 'compose.yaml', composeBytes: new Uint8Array(), files: [], networks: [],
+    volumes: [],
+    services: [{
+      name: 'a', where: { file: 'compose.yaml' }, image: `${GATEWAY}:1.0`, networkMode: 'host', networks: [], ports: [], dependsOn: [],
+      restart: 'no', labels: { 'org.example.a': 'x,y' }, environment: { BOXSHIP_DEMO_ONCE: '1', LIST: 'a,b', QUOTED: '"q" $HOME', EMPTY: '' },
+      mounts: [
+        { type: 'bind', source: data, target: '/data', readOnly: false },
+        { type: 'bind', source: '/etc', target: '/mnt/a,b', readOnly: true },
+        { type: 'tmpfs', target: '/scratch', size: 1 << 20, mode: 0o1777 },
+      ],
+      settings: {
+        ...young, workingDir: '/', capAdd: ['SYS_TIME'], capDrop: ['MKNOD'], ipc: 'host', pid: 'host', uts: 'host', cgroup: 'host',
+        devices: [{ source: '/dev/null' }], cpuShares: 512, memLimit: 64 << 20, shmSize: 1 << 20, tmpfs: ['/run:size=1m'],
+        annotations: { 'org.example.b': 'y' }, securityOpt: ['seccomp=unconfined'],
+      },
+    }],
+  };
+} // prettier-ignore
 
 /** What lies in each snapshot, whatever number it has. */
 async function snapshotsOf(state: string): Promise<string[]> {

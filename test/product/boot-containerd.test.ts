@@ -7,7 +7,7 @@ import { linesOf, shellOn } from './boot-console.ts';
 import { composeSample, makeSampleProduct } from './sample-product.ts';
 import { startFigures } from './start-figures.ts';
 
-// A device with docker 28 on containerd 2.1, without a network card: its images in containerd's store.
+// A device with docker 28 on containerd 2.1, without a network card: images in containerd's store, for docker or for containerd alone.
 
 let folder = '';
 let base = '';
@@ -18,9 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function composed(name: string, engine: string): Promise<string> {
+async function composed(name: string, engine: string, hostNetwork = false): Promise<string> {
   const { program, folder: other } = inject('product');
-  const product = await makeSampleProduct({ program, folder: join(folder, name), base, engine, keys: join(other, 'keys') }); // prettier-ignore
+  const product = await makeSampleProduct({ hostNetwork, program, folder: join(folder, name), base, engine, keys: join(other, 'keys') }); // prettier-ignore
   return (await composeSample(product)).image;
 }
 
@@ -52,6 +52,36 @@ describe("a device with docker on containerd's image store", () => {
       const figures = await startFigures(shell, 'docker.service', 'gateway');
       console.log(`docker, containerd image store: ${figures.text}`);
       expect(figures.written).toBeLessThan(8 << 20); // databases, a container each; the layers have 14 MiB
+    });
+  });
+});
+
+describe('a device with containerd', () => {
+  it('has its apps at the first power-on, nothing imported, on volumes that containerd does not know of', async () => {
+    await withMachine(await composed('containerd', 'containerd', true), async (machine) => {
+      await linesOf(machine, up('gateway'), up('hmi'));
+      console.log(`apps up after ${machine.seconds().toFixed(0)} s`);
+      const shell = await shellOn(machine);
+      const images = (await shell.must('ctr images ls -q')).split('\n').sort();
+      expect(images).toEqual(['registry.example.com/acme/gateway:1.0', 'registry.example.com/acme/hmi:1.0']);
+      expect((await shell.must('ctr tasks ls')).match(/RUNNING/g)).toHaveLength(2);
+      expect(await shell.must('findmnt -n -o SOURCE /var/lib/containerd')).toContain('[/containerd]');
+      expect(await shell.must('findmnt -n -o SOURCE /var/lib/boxship/volumes')).toContain('[/containerd-volumes]');
+      expect(await shell.must('cat /var/lib/boxship/volumes/gateway_data/starts')).toBe('1.0');
+      // no layer lies there twice: what containerd would unpack is unpacked
+      expect((await shell.run('ctr content ls -q | wc -l')).output).toMatch(/^[4-6]$/m);
+
+      const figures = await startFigures(shell, 'containerd.service', 'gateway');
+      console.log(`containerd: ${figures.text}`);
+      expect(figures.written).toBeLessThan(8 << 20); // databases; the layers have 14 MiB
+
+      // stopped by the image's own signal, gone afterwards, and there again on the same volume
+      await shell.must('systemctl stop boxship-gateway-gateway.service');
+      expect(await shell.must('journalctl -b -o cat -t gateway-gateway')).toContain('gateway 1.0 stops');
+      expect(await shell.must('ctr containers ls -q')).toBe('hmi-hmi-1');
+      await shell.must('systemctl start --no-block boxship-gateway-gateway.service');
+      await linesOf(machine, /boxship-demo: gateway 1\.0 has started 2 times, first as 1\.0/);
+      expect((await shell.run('systemctl --failed --no-legend')).output).toBe('');
     });
   });
 });

@@ -28,6 +28,8 @@ export async function makeSampleProduct(options: {
   readonly keys?: string;
   /** Default: docker; the base must have it. */
   readonly engine?: string;
+  /** Services have the network of the device, for an engine that makes none. */
+  readonly hostNetwork?: boolean;
   /** Layers that today's tools trip over: zstd, sparse entries. */
   readonly traps?: boolean;
 }): Promise<SampleProduct> {
@@ -37,6 +39,7 @@ export async function makeSampleProduct(options: {
     await writeFile(join(folder, name), text);
   };
   const traps = options.traps ?? false;
+  const network = options.hostNetwork ? '    network_mode: host\n' : '';
   buildSampleImages({ folder: join(folder, 'images'), version, zstd: traps, sparse: traps });
   const keys = options.keys ?? join(folder, 'keys');
   await write(
@@ -46,13 +49,13 @@ export async function makeSampleProduct(options: {
     image: registry.example.com/acme/gateway:${version}
     environment: { BOXSHIP_SITE: "factory 7" }
     volumes: ["data:/data"]
-volumes:
+${network}volumes:
   data: {}
 `,
   );
   await write(
     'apps/hmi/compose.yaml',
-    `services:\n  hmi:\n    image: registry.example.com/acme/hmi:${version}\n    volumes: ["data:/data"]\nvolumes:\n  data: {}\n`,
+    `services:\n  hmi:\n    image: registry.example.com/acme/hmi:${version}\n    volumes: ["data:/data"]\n${network}volumes:\n  data: {}\n`,
   );
   await write(
     'boxship.yaml',

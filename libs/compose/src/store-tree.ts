@@ -23,8 +23,8 @@ export async function storeTree(
   const { epoch } = variant;
   const appEntries = new Map<string, TreeEntry>(); // each tree begins with the folder `apps`
   for (const { app, console } of apps) {
-    const { start } = variant.engine;
-    const options = { epoch, console, ...(start ? { start } : {}) };
+    const { start, namespace } = variant.engine;
+    const options = { epoch, console, ...(start ? { start } : {}), ...(namespace ? { namespace } : {}) };
     for (const entry of engine.start(app, preload.imageIds, facts, options).entries()) {
       appEntries.set(entry.path, entry);
     }

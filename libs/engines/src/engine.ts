@@ -45,6 +45,8 @@ export interface StartOptions extends PreloadOptions {
   readonly console: boolean;
   /** What starts the app. Default: what the engine prefers on this device. */
   readonly start?: AppStart;
+  /** containerd's namespace. Default: that of the engine. */
+  readonly namespace?: string;
 }
 
 /** A file of the rootfs that keeps the engine to the store that was made for it. */

@@ -28,7 +28,8 @@ const APP: App = {
       environment: { A: 'b' },
       ports: [],
       mounts: [{ type: 'volume', source: 'hello_data', target: '/data', readOnly: false }],
-      networks: [{ name: 'hello_default', aliases: [] }],
+      networks: [],
+      networkMode: 'host', // the one that every engine has
       dependsOn: [],
       restart: 'always',
       labels: {},
@@ -36,7 +37,7 @@ const APP: App = {
     },
   ],
   volumes: [{ name: 'hello_data', external: false, driverOptions: {} }],
-  networks: [{ name: 'hello_default', external: false, internal: false, driverOptions: {} }],
+  networks: [],
   files: [{ path: 'app.conf', mode: 0o644, bytes: Buffer.from('a = 1\n') }],
 };
 
@@ -71,6 +72,7 @@ describe.each(setups)('the engine $name $imageStore', (setup) => {
   const engine: Engine = engines[name];
   const facts: DeviceFacts = {
     ...exampleFacts,
+    programs: { ...exampleFacts.programs, ctr: '/usr/bin/ctr' },
     engines: [
       ...exampleFacts.engines.filter((one) => one.name !== name),
       { name, version: '28.5.2', program: `/usr/bin/${name}`, unit: `${name}.service`, composePlugin: false },
@@ -136,6 +138,24 @@ describe.each(setups)('the engine $name $imageStore', (setup) => {
   it('refuses an image store that it does not have', () => {
     const odd = { ...device, engine: { name, imageStore: 'constructor' } };
     expect(() => engine.check(odd)).toThrow(expect.objectContaining({ code: 'UNKNOWN_IMAGE_STORE' }) as Error);
+  });
+
+  it('refuses what the product file says to another engine', () => {
+    const foreign = { namespace: 'odd', discardUnpackedLayers: true };
+    const refused = Object.entries(foreign).filter(([key, value]) => {
+      try {
+        engine.check({ ...device, engine: { ...setup, [key]: value } });
+        return false;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'NOT_FOR_ENGINE' });
+        return true;
+      }
+    });
+    const known: Partial<Record<string, readonly string[]>> = {
+      containerd: Object.keys(foreign),
+      k3s: ['discardUnpackedLayers'],
+    };
+    expect(Object.keys(foreign).filter((key) => !refused.some(([one]) => one === key))).toEqual(known[name] ?? []);
   });
 
   it('says which image layer a path comes from', () => {

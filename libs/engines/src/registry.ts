@@ -1,6 +1,7 @@
 import type { Engine } from './engine.ts';
+import { containerd } from './containerd/index.ts';
 import { docker } from './docker/index.ts';
 import { podman } from './podman/index.ts';
 
 /** Every container engine that we know. Read it through `pick`. */
-export const engines = { docker, podman } satisfies Record<string, Engine>;
+export const engines = { containerd, docker, podman } satisfies Record<string, Engine>;

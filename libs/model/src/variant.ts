@@ -54,6 +54,10 @@ export interface VariantEngine {
   readonly start?: AppStart;
   /** Where it keeps its images, for an engine that knows several ways, in its own words. Absent: the base image decides. */
   readonly imageStore?: string;
+  /** containerd's namespace that images and containers are in; absent: `default`. */
+  readonly namespace?: string;
+  /** containerd's word: whether the compressed layers are left out; absent: what the engine prefers. */
+  readonly discardUnpackedLayers?: boolean;
 }
 
 export interface VariantApp {

@@ -22,6 +22,8 @@ export interface EngineYaml {
   name: string;
   start?: 'auto' | AppStart;
   imageStore?: string;
+  namespace?: string;
+  discardUnpackedLayers?: boolean;
   settings?: EngineSettingsYaml;
 }
 

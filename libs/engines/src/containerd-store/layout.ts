@@ -43,7 +43,12 @@ export interface ContainerdLayout {
   readonly records: readonly ImageRecord[];
 }
 
-export function layOut(images: readonly ContainerImage[], namespace: ContainerdNamespace): ContainerdLayout {
+/** `keepLayerBlobs`: compressed layers are in the content store, too. */
+export function layOut(
+  images: readonly ContainerImage[],
+  namespace: ContainerdNamespace,
+  keepLayerBlobs: boolean,
+): ContainerdLayout {
   const chains = images.map((image) => chainLayers(image, LIMIT));
   const snapshots: Snapshot[] = [];
   const byChainId = new Map<Digest, Snapshot>();
@@ -65,8 +70,10 @@ export function layOut(images: readonly ContainerImage[], namespace: ContainerdN
   images.forEach((image, at) => {
     const top = chains[at]!.at(-1);
     add(image.config, image.configBytes, top ? { 'containerd.io/gc.ref.snapshot.overlayfs': top.chainId } : {});
-    image.layers.forEach((layer) => add(layer.blob, layer, { 'containerd.io/uncompressed': layer.diffId }));
-    add(image.manifest, image.manifestBytes, manifestLabels(image));
+    if (keepLayerBlobs) {
+      image.layers.forEach((layer) => add(layer.blob, layer, { 'containerd.io/uncompressed': layer.diffId }));
+    }
+    add(image.manifest, image.manifestBytes, manifestLabels(image, keepLayerBlobs));
     const target = targetOf(image);
     // only the platform of this machine is there
     if (target !== image.manifest) {
@@ -95,11 +102,16 @@ interface IndexDocument {
 }
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 
-/** core/images/image.go `ChildGCLabels`: without these references, garbage collection takes configuration and layers. */
-function manifestLabels({ config, layers }: ContainerImage): Record<string, string> {
+/**
+ * core/images/image.go `ChildGCLabels`: without these references, garbage collection takes configuration and layers. Of layers
+ * that are not there it has none, as `ChildGCLabelsFilterLayers`.
+ */
+function manifestLabels({ config, layers }: ContainerImage, withLayers: boolean): Record<string, string> {
   return {
     'containerd.io/gc.ref.content.config': config.digest,
-    ...Object.fromEntries(layers.map(({ blob }, at) => [`containerd.io/gc.ref.content.l.${at}`, blob.digest])),
+    ...(withLayers
+      ? Object.fromEntries(layers.map(({ blob }, at) => [`containerd.io/gc.ref.content.l.${at}`, blob.digest]))
+      : {}),
   };
 }
 

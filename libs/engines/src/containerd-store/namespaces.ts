@@ -21,3 +21,9 @@ export const kubernetesNamespace: ContainerdNamespace = {
   },
   imageLabels: { 'io.cri-containerd.image': 'managed' },
 };
+
+/** The namespace of a name; one that nobody else uses is like `default`. */
+export function namespaceOf(name: string): ContainerdNamespace {
+  const known = [defaultNamespace, mobyNamespace, kubernetesNamespace].find((namespace) => namespace.name === name);
+  return known ?? { ...defaultNamespace, name };
+}

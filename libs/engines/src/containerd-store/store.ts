@@ -21,6 +21,11 @@ export interface ContainerdStoreOptions extends PreloadOptions {
   /** Folder of the store partition that the device mounts on containerd's root. */
   readonly root: BytePath;
   readonly namespace: ContainerdNamespace;
+  /**
+   * Whether the compressed layers stay beside the unpacked ones: exporting and pushing an image need them, and docker does.
+   * Without them the store is what containerd has with `discard_unpacked_layers` (docs/cri/config.md). Default: true.
+   */
+  readonly keepLayerBlobs?: boolean;
 }
 
 /**
@@ -29,8 +34,8 @@ export interface ContainerdStoreOptions extends PreloadOptions {
  * follow from the order of the images, times from `epoch`: equal images make equal stores.
  */
 export function containerdStore(images: readonly ContainerImage[], options: ContainerdStoreOptions): Preload {
-  const { root, namespace, epoch } = options;
-  const layout = layOut(images, namespace);
+  const { root, namespace, epoch, keepLayerBlobs = true } = options;
+  const layout = layOut(images, namespace, keepLayerBlobs);
   return {
     layers: { entries: () => snapshotEntries(layout, root, epoch) },
     state: { entries: () => stateEntries(layout, root, epoch) },

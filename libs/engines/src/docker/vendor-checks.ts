@@ -2,6 +2,7 @@ import { UserError, type DeviceFacts, type EngineFacts, type Problem } from '@bo
 import { cgroupWarnings, switchesAppArmorOn } from '../kernel-command-line.ts';
 import { kernelWarnings } from '../kernel-warnings.ts';
 import type { EngineDevice } from '../engine.ts';
+import { refuseForeignSettings } from '../foreign-settings.ts';
 import { containerdRootConflicts, engineConflict, mountConflicts, requireEngine } from '../vendor-settings.ts';
 import { dockerConfiguration } from './configuration.ts';
 import { DAEMON_JSON, daemonSettings } from './daemon-settings.ts';
@@ -20,6 +21,7 @@ export function checkDockerSettings(device: EngineDevice): void {
   const { facts } = device;
   const docker = requireEngine(facts, 'docker', 'dockerd');
   const store = dockerImageStore(device);
+  refuseForeignSettings(device.engine, []);
   const asked = device.engine.imageStore === undefined ? '' : ' (engine.imageStore in the product file)';
   const problems: Problem[] = [];
   const version = majorOf(docker);

@@ -1,4 +1,5 @@
 import type { Engine } from '../engine.ts';
+import { refuseForeignSettings } from '../foreign-settings.ts';
 import { namedImageStore } from '../image-store-name.ts';
 import { podmanComposeKeys } from './compose-keys.ts';
 import { podmanSocket } from './socket.ts';
@@ -15,6 +16,7 @@ export const podman: Engine = {
   socket: () => podmanSocket,
   check({ facts, engine }) {
     namedImageStore(engine, []);
+    refuseForeignSettings(engine, []);
     checkPodmanSettings(facts);
   },
   warnings: ({ facts }) => podmanWarnings(facts),

@@ -13,7 +13,7 @@ const PROGRAM_FOLDERS = ['usr/local/sbin', 'usr/local/bin', 'usr/sbin', 'usr/bin
 const PROGRAMS = [
   'sh', 'busybox', 'dd', 'od', 'gzip', 'sha256sum', 'sed', 'grep', 'sort', 'find', 'tail', 'head', 'tr', 'cut', 'wc', 'cmp',
   'openssl', 'systemctl', 'udevadm', 'mount', 'mountpoint', 'fsck.ext4', 'resize2fs', 'sfdisk', 'blockdev', 'partx',
-  'resizepart', 'partprobe', 'docker', 'docker-compose', 'apparmor_parser', 'iptables', 'modprobe',
+  'resizepart', 'partprobe', 'docker', 'docker-compose', 'ctr', 'apparmor_parser', 'iptables', 'modprobe',
 ]; // prettier-ignore
 
 /** What the rootfs of a base image says of the device. Errors: those of `RootfsReader`. */

@@ -15,6 +15,7 @@ inherit features_check packagegroup
 REQUIRED_DISTRO_FEATURES = "ipv6 seccomp systemd virtualization"
 
 RDEPENDS:${PN} = "\
+    acme-gateway-socket \
     cni \
     nerdctl \
     virtual-containerd \
