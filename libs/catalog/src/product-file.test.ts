@@ -68,6 +68,7 @@ describe('a product file', () => {
   it.each<[string, (text: string) => string, readonly string[]]>([
     ['a way to start that is none', (text) => `${text}engine: { name: docker, start: both }\n`, ['15:32 BAD_VALUE']],
     ['a url without sha256', (text) => text.replace('./gate.img', '{ url: https://example.com/a.img }'), ['5:11 MISSING_KEY']],
+    ['a rootfs without wks', (text) => text.replace('./gate.img', '{ rootfs: ./a.tar }'), ['5:11 MISSING_KEY']],
     ['a platform that is needed', (text) => text.replace(', platform: linux/arm64', ''), ['6:3 MISSING_KEY']],
     ['a recipe that is unknown', (text) => text.replace('{ base: ./pole.img, platform: linux/arm64 }', '{ recipe: rasperrypi4-64, base: ./a.img }'), ['6:9 UNKNOWN_MACHINE']],
     ['three things at once', (text) => text.replace('[web]', '[webb]').replace('machines: [pole]', 'machines: [poel]').replace('extends: basic', 'extends: basics'), ['11:19 UNKNOWN_APP', '12:19 UNKNOWN_VARIANT', '13:37 UNKNOWN_MACHINE']],

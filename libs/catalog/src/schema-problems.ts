@@ -14,8 +14,10 @@ export function schemaProblems(yaml: YamlFile, errors: readonly ErrorObject[]): 
   return [...problems.values()];
 }
 
-/** Of alternatives (`anyOf`) keep the branch that has the value's own type: the others say nothing useful. */
-function relevant(errors: readonly ErrorObject[]): readonly ErrorObject[] {
+/** Of alternatives (`anyOf`) keep the branch that has the value's own type and knows most of its keys: the others say nothing useful. */
+function relevant(all: readonly ErrorObject[]): readonly ErrorObject[] {
+  const strange = strangeBranches(all);
+  const errors = all.filter(({ schemaPath }) => !strange.some((branch) => schemaPath.startsWith(branch)));
   const alternatives = errors.filter((error) => error.keyword === 'anyOf').map((error) => error.instancePath);
   const kept = errors.filter((error) => {
     if (error.keyword === 'anyOf') return false;
@@ -28,6 +30,26 @@ function relevant(errors: readonly ErrorObject[]): readonly ErrorObject[] {
     );
   });
   return kept.filter((error) => error.keyword !== 'if' && error.keyword !== 'propertyNames');
+}
+
+/** Schema paths, with a `/` at the end, of those branches for objects that leave more keys unknown than another one does. */
+function strangeBranches(errors: readonly ErrorObject[]): readonly string[] {
+  return errors.flatMap(({ keyword, schemaPath: alternatives, instancePath }) => {
+    if (keyword !== 'anyOf') return [];
+    const unknownKeys = new Map<string, number>();
+    const otherTypes = new Set<string>();
+    for (const error of errors) {
+      const number = /^\/(\d+)\//.exec(error.schemaPath.slice(alternatives.length))?.[1];
+      if (!error.schemaPath.startsWith(`${alternatives}/`) || number === undefined) continue;
+      const branch = `${alternatives}/${number}/`;
+      if (error.instancePath !== instancePath) continue;
+      if (error.keyword === 'type') otherTypes.add(branch);
+      unknownKeys.set(branch, (unknownKeys.get(branch) ?? 0) + (error.keyword === 'additionalProperties' ? 1 : 0));
+    }
+    const branches = [...unknownKeys].filter(([branch]) => !otherTypes.has(branch));
+    const fewest = Math.min(...branches.map(([, count]) => count));
+    return branches.filter(([, count]) => count > fewest).map(([branch]) => branch);
+  });
 }
 
 function pointerPath(pointer: string): string[] {

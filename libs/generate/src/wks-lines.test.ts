@@ -24,7 +24,7 @@ describe('the partitions of a machine, as wic takes them', () => {
   it('takes /boot out of the rootfs and into a partition of its own', () => {
     expect(lines('zcu102-zynqmp').slice(0, 2)).toEqual([
       'part /boot --source rootfs --change-directory=boot --ondisk sda --fstype=vfat --label boot --active --use-label --align 4 --fixed-size 512M',
-      'part / --source rootfs --exclude-path=boot/ --ondisk sda --fstype=ext4 --label root --use-label --align 4',
+      'part / --source rootfs --exclude-path boot/ --ondisk sda --fstype=ext4 --label root --use-label --align 4',
     ]);
   });
 
