@@ -1,11 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { engines, type Preload } from '@boxship/engines';
+import type { Preload } from '@boxship/engines';
 import type { TreeEntry } from '@boxship/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultNamespace } from '../../libs/engines/src/containerd-store/namespaces.ts';
 import { containerdStore } from '../../libs/engines/src/containerd-store/store.ts';
+import { dockerStore } from '../../libs/engines/src/docker/store.ts';
 import { CONTAINERD_VERSIONS, withContainerd } from '../lab/containerd.mjs';
 import { DOCKER_SUITES, withDockerd, type DockerVersion } from '../lab/engine-roots.mjs';
 import { whyNoEngine } from '../lab/root-session.mjs';
@@ -55,7 +56,7 @@ const ONCE = ['run', '--rm', '--network', 'none', '-e', 'BOXSHIP_DEMO_ONCE=1'];
 
 describe.skipIf(whyNoEngine())('layers on a read-only filesystem, linked from a writable store', () => {
   it.each(Object.keys(DOCKER_SUITES) as DockerVersion[])('docker %s, overlay2: runs, saves, commits, removes', async (version) => {
-    const preload = engines.docker.preload(samples.images, { epoch: EPOCH });
+    const preload = dockerStore(samples.images, { epoch: EPOCH });
     await withBoth(preload, /^docker\/overlay2\/[0-9a-f]{64}\/diff/, async () => {
       await withDockerd({ version, dataRoot: join(folder, 'state/docker'), folders: [join(folder, 'sealed')] }, async (docker) => {
         expect(await docker.run(...ONCE, `${GATEWAY}:1.0`)).toContain(UP.gateway);
