@@ -54,7 +54,7 @@ describe.skipIf(whyNoEngine())('images of an engine, without the engine', () => 
     expect(image).toMatchObject({ platform: 'linux/amd64', layers: 5 });
   });
 
-  it.each([5.8] as const)('podman %s', async (version) => {
+  it.each(['5.8'] as const)('podman %s', async (version) => {
     const tree = join(folder, `podman-${version}`);
     const graphRoot = join(tree, 'var/lib/containers/storage');
     let listed = '';
@@ -69,7 +69,7 @@ describe.skipIf(whyNoEngine())('images of an engine, without the engine', () => 
     expect(image).toMatchObject({ platform: 'linux/amd64', layers: 5 });
   });
 
-  it.each([1.6, 2.1] as const)('containerd %s', async (version) => {
+  it.each(['1.6', '2.1'] as const)('containerd %s', async (version) => {
     const tree = join(folder, `containerd-${version}`);
     await using registry = await serveSamples(samples);
     let listed: (string | undefined)[][] = [];

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatProblem } from '@boxship/model';
-import { composeProduct, openProduct, verifyRelease } from '@boxship/compose';
+import { composeProduct, openProduct, verifyRelease, type ComposedVariant } from '@boxship/compose';
 import { silent } from '@boxship/host';
 import { generateKeyPair } from 'cosign-node-binding';
 import { IMAGE, PASSWORD, exists, fearProduct, filesBelow, refusal, type FearProduct } from './fear-product.ts';
@@ -181,7 +181,7 @@ describe('folders', () => {
   it('what was changed behind our back is made again; what only --verify sees, with --verify', async () => {
     await using mine = await fearProduct();
     await mine.lock();
-    const [{ folder }] = (await mine.compose()) as [{ folder: string }];
+    const [{ folder }] = (await mine.compose()) as readonly [ComposedVariant];
     const whole = await mine.outputs();
     const image = `${folder}/acme-1.0.0-tiny-basic.img`;
     const bytes = await readFile(image);

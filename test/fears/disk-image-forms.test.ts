@@ -2,13 +2,14 @@ import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
+import type { ComposedVariant } from '@boxship/compose';
 import { fearProduct, refusal, type FearProduct } from './fear-product.ts';
 
 const withArtifacts = (list: string) => (text: string) => `${text}artifacts: ${list}\n`;
 
 async function composed(product: FearProduct): Promise<{ folder: string; names: string[] }> {
   await product.lock();
-  const [{ folder }] = (await product.compose()) as readonly [{ folder: string }];
+  const [{ folder }] = (await product.compose()) as readonly [ComposedVariant];
   const names = (await readdir(folder)).filter((name) => !/\.(sig|sigstore\.json)$|^release\.json$/.test(name));
   return { folder, names: names.sort() };
 }

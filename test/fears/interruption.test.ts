@@ -60,7 +60,7 @@ async function interrupted(
 }
 
 /** Names in the folder that the releases go to, hidden ones too. */
-const beside = () => readdir(join(product.out, 'acme-1.0.0')).catch(() => []);
+const beside = () => readdir(join(product.out, 'acme-1.0.0')).catch((): string[] => []);
 /** The staging folders have this file already. */
 const writes = (pattern: RegExp) => async () => Object.keys(await filesNames()).some((name) => pattern.test(name));
 const filesNames = async () =>

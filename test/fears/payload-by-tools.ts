@@ -7,7 +7,9 @@ const PARTS =
 /** The digest of a payload as somebody without Boxship computes it: as docs/release-file.md says, with dd and sha256sum. */
 export async function payloadByTools(image: string, { base, rootfsChanges, parts }: Payload): Promise<string> {
   const shell = async (script: string, env: Record<string, string>) =>
-    (await runProgram('sh', ['-ec', script, 'sh', image], { env: { ...process.env, ...env } })).stdout.toString();
+    (
+      await runProgram('sh', ['-ec', script, 'sh', image], { env: { ...env, PATH: process.env['PATH'] ?? '' } })
+    ).stdout.toString();
   const lines = [`${base!.replace('sha256:', '')}  base\n`];
   const changes = await shell('printf %s "$PATHS" | sha256sum', {
     PATHS: rootfsChanges.map((path) => `${path}\n`).join(''),

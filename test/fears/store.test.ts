@@ -32,7 +32,7 @@ describe('a store for an image that bitbake makes', () => {
       const partition = composed!.release.partitions.find((one) => one.role === role)!;
       expect(name).toBe(partition.name ?? name);
       expect(size).toBe(partition.size);
-      expect(await digestOfRange(image, partition.start, partition.size)).toBe(digest);
+      expect(await digestOfRange(image, partition.start!, partition.size)).toBe(digest);
       expect(await digestOfRange(join(folder, file.name), 0, size)).toBe(digest);
       await runProgram('e2fsck', ['-fn', join(folder, file.name)]);
     }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { runProgram } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
 import { dryRun } from '../lab/uuu.mjs';
+import type { ComposedVariant } from '@boxship/compose';
 import { fearProduct, refusal } from './fear-product.ts';
 
 const NAME = 'acme-1.0.0-tiny-basic';
@@ -45,7 +46,7 @@ describe('a folder for uuu', () => {
   it('for a card has no boot partition', async () => {
     await using product = await fearProduct({ yaml: (text) => `${text}artifacts: [uuu: { device: sd }]\n` });
     await product.lock();
-    const [{ folder }] = (await product.compose()) as readonly [{ folder: string }];
+    const [{ folder }] = (await product.compose()) as readonly [ComposedVariant];
     expect((await readdir(folder)).filter((name) => name.endsWith('.img'))).toEqual([]);
     const { accepted, lines } = await dryRun(folder);
     expect(accepted, lines.join('\n')).toBe(true);

@@ -65,8 +65,8 @@ describe('the same bytes', () => {
     expect(await composeElsewhere(process.execPath, env)).toEqual(expected);
   });
 
-  it.each(versions.filter(({ program }) => program === undefined))('with Node $major', ({ major }, context) => {
-    context.skip(`Node ${major} cannot be fetched`);
+  it.for(versions.filter(({ program }) => program === undefined))('with Node $major', ({ major }, { skip }) => {
+    skip(`Node ${major} cannot be fetched`);
   });
 
   it.each(versions.filter(({ program }) => program !== undefined))('with Node $major', async ({ major, program }) => {

@@ -120,7 +120,7 @@ export async function readSampleRelease(productFolder: string, variant: 'basic' 
     release,
     partition(role) {
       const { start, size } = release.partitions.find((one) => one.role === role)!;
-      return { start, size };
+      return { start: start!, size };
     },
   };
 }

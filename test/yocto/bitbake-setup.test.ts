@@ -1,16 +1,21 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Ajv } from 'ajv';
 import { beforeAll, describe, expect } from 'vitest';
 import { yoctoReleases } from '@boxship/yocto';
 import { checkout } from './checkouts.ts';
 import { engineNames, generateLayer, releaseNames, type GeneratedLayer } from './layers-under-test.ts';
 import { proof } from './results.ts';
 
+/** As much of ajv 8 as is used here. */
+interface Schemas {
+  addSchema(schema: object, name: string): Schemas;
+  compile(schema: object): ((value: unknown) => boolean) & { readonly errors?: unknown };
+}
+
 // ajv of the workspace's packages; the linter has an older one at the root
 const { Ajv2020 } = createRequire(new URL('../../libs/generate/package.json', import.meta.url))('ajv/dist/2020.js') as {
-  Ajv2020: typeof Ajv;
+  Ajv2020: new (options: object) => Schemas;
 };
 
 /** The configurations for bitbake-setup, held against the JSON Schemas that bitbake of that release ships. */

@@ -139,7 +139,8 @@ function variables(text: string): string {
 
 /** The same, from the recipe of the machine: nothing of libs/generate. */
 function expectedKickstart(release: string, machine: string, { disk, yocto }: Recipe, layout: Layout): object {
-  const table = disk!.tableIn?.[release as keyof typeof disk.tableIn] ?? disk!.table;
+  if (!disk) throw new Error(`${machine} has no disk`);
+  const table = disk.tableIn?.[release as keyof typeof disk.tableIn] ?? disk.table;
   // a folder of the root file system may have a partition of its own
   const isRoot = ({ source, folder }: (typeof disk.partitions)[number]) => source === 'rootfs' && folder === undefined;
   const part = (one: (typeof disk.partitions)[number], name: string, mount: string | undefined) => {
@@ -155,10 +156,10 @@ function expectedKickstart(release: string, machine: string, { disk, yocto }: Re
       part_name: inTable && table === 'gpt' ? name : null,
       part_type: one.type ?? null,
       system_id: null,
-      align: parseByteSize(one.alignment ?? disk!.alignment ?? '4KiB') / KiB,
+      align: parseByteSize(one.alignment ?? disk.alignment ?? '4KiB') / KiB,
       size: one.size === undefined || slots ? 0 : Math.ceil(parseByteSize(one.size) / KiB),
       fixed_size: slots ? 1024 * 1024 : one.fixedSize === undefined ? 0 : Math.ceil(parseByteSize(one.fixedSize) / KiB),
-      disk: disk!.device,
+      disk: disk.device,
       no_table: !inTable,
       active: one.active ?? false,
       use_uuid: one.useUuid ?? false,
@@ -168,7 +169,7 @@ function expectedKickstart(release: string, machine: string, { disk, yocto }: Re
       change_directory: one.folder ?? null,
     };
   };
-  const parts = disk!.partitions.flatMap((one) => {
+  const parts = disk.partitions.flatMap((one) => {
     if (!isRoot(one) || layout !== 'two slots') return [part(one, one.name, one.mount)];
     const second = { ...part(one, `${one.name}-b`, undefined), use_uuid: false, use_label: false, uuid: null };
     return [part(one, `${one.name}-a`, one.mount), second];
@@ -185,7 +186,7 @@ function expectedKickstart(release: string, machine: string, { disk, yocto }: Re
     align: 4096,
     size: 0,
     fixed_size: 0,
-    disk: disk!.device,
+    disk: disk.device,
     no_table: false,
     active: false,
     use_uuid: false,
@@ -198,7 +199,7 @@ function expectedKickstart(release: string, machine: string, { disk, yocto }: Re
   return {
     parts: layout === 'store in the build' ? [...parts, ours('store'), ours('data')] : parts,
     table: table === 'gpt' ? 'gpt' : 'msdos',
-    append: disk!.bootloader.append ?? null,
-    timeout: disk!.bootloader.timeout ?? null,
+    append: disk.bootloader.append ?? null,
+    timeout: disk.bootloader.timeout ?? null,
   };
 }

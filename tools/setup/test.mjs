@@ -19,7 +19,7 @@ const stages = [
   check('format', node(bin('prettier'), '--check', '--log-level=warn', '.')),
   // the rule of the floors reads the project graph, which `nx show projects` writes
   check('lint', node(bin('nx'), 'show', 'projects'), node(bin('eslint'), '.', '--max-warnings', '0')),
-  check('types', node(bin('typescript'), '-b')),
+  check('types', node(bin('typescript'), '-b'), node(bin('typescript'), '-p', 'test')),
   vitest('unit'),
   vitest('engines', '--config', 'test/engines/vitest.config.ts'),
   check('build', node(bin('nx'), 'run', '@boxship/cli:build')),
