@@ -67,15 +67,14 @@ describe('boxship flash', () => {
     );
   });
 
-  it('does not write to a disk that nobody confirmed, nor to one that is too small or too large', async () => {
+  it('does not write to a disk that nobody confirmed, nor to one that is too small or too large', async ({ skip }) => {
     await writeFile(product.path('disk'), '');
     await truncate(product.path('disk'), 64 << 20);
     const device = await runProgram('losetup', ['--find', '--show', product.path('disk')]).then(
       ({ stdout }) => stdout.toString().trim(),
       () => undefined,
     );
-    if (!device)
-      return expect(process.getuid!(), 'without loop devices there is none to try').toBeGreaterThanOrEqual(0);
+    if (!device) return skip('this system has no loop devices');
     try {
       const asked = await flash(device, release);
       expect(asked).toMatchObject({ code: 1 });

@@ -10,6 +10,7 @@ import {
 import { appFileEntries, treeOf } from '../app-files.ts';
 import type { StartOptions } from '../engine.ts';
 import { generatedFile } from '../entries.ts';
+import { hostPathLines, hostPathScripts } from '../run-units/host-paths.ts';
 import { credentialsOf, lifetimeOf } from '../run-units/lifetime.ts';
 import { containerName, serviceUnitName } from '../run-units/run-arguments.ts';
 import { commandLine, settingText } from '../run-units/systemd-text.ts';
@@ -20,6 +21,7 @@ import { checkCtrWords } from './refused-settings.ts';
 import { ctrOptions, mountOption } from './run-options.ts';
 import { VOLUMES } from './socket.ts';
 
+const RUN_UNITS = 'engines/run-units/apps/[app]';
 const TEMPLATES = 'engines/containerd/apps/[app]';
 const SERVICE_UNIT = 'engines/run-units/apps/[app]/units/boxship-[app]-[service].service';
 const SCRIPTS = ['await.sh', 'container.sh', 'run.sh', 'volume.sh'];
@@ -71,6 +73,7 @@ export function ctrUnits(
         generatedFile(`${folder}/units/${serviceUnitName(app, service.name)}`, serviceUnit(app, service, device), 0o644, epoch),
       ),
       ...SCRIPTS.map((name) => generatedFile(`${folder}/${name}`, loadTemplate(`${TEMPLATES}/${name}`), 0o755, epoch)),
+      ...hostPathScripts(app.services).map((name) => generatedFile(`${folder}/${name}`, loadTemplate(`${RUN_UNITS}/${name}`), 0o755, epoch)),
       ...appFileEntries(app, epoch),
     ],
     epoch,
@@ -101,6 +104,7 @@ function serviceUnit(app: App, service: Service, device: Device): string {
     startPre: [
       script('container.sh', ctr, namespace, id, 'clean'),
       ...volumeLines(app, service, device),
+      ...hostPathLines(service, folder),
       ...service.dependsOn.map(({ service: other, condition, required }) => {
         const awaited = app.services.find((candidate) => candidate.name === other);
         if (!awaited) throw new Error(`${service.name} depends on ${other}, which is not there`);
@@ -169,7 +173,7 @@ function volumeFolder(name: string): string {
   return `${VOLUMES}/${name}`;
 }
 
-/** A named volume is made at first use, with what the image has there; a folder that is to be mounted is made when missing. */
+/** A named volume is made at first use, with what the image has there. */
 function volumeLines(app: App, service: Service, { ctr, namespace, folder }: Device): readonly string[] {
   return service.mounts.flatMap((mount) => {
     const make = (...args: readonly string[]) => [commandLine('/bin/sh', [`${folder}/volume.sh`, ...args])];

@@ -16,6 +16,7 @@ export function dockerUnits(
     engineUnits: [engine?.unit ?? 'docker.service'],
     log: logPolicy(logDriver),
     defaultLogDriver: typeof logDriver === 'string' ? logDriver : '',
+    makesHostPaths: true,
   };
   return runUnits(app, imageIds, dialect, options);
 }

@@ -42,6 +42,7 @@ function podmanUnits(app: App, imageIds: ReadonlyMap<string, Digest>, facts: Dev
     // `podman logs`. Not passthrough: many images write to /dev/stdout, which cannot be opened when it is a socket.
     log: { options: ['--log-driver=k8s-file', '--log-opt=max-size=1mb'] },
     defaultLogDriver: 'k8s-file',
+    makesHostPaths: false,
   };
   return runUnits(app, imageIds, dialect, options);
 }

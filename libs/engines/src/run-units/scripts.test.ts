@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -126,6 +126,20 @@ describe.each(shells.map((shell) => [shell.join(' '), shell] as const))('with %s
       expect(code).toBe(0);
       expect(stderr.toString()).toBe('boxship: no device is at /dev/nothing*\n');
       expect(stdout.toString()).toBe(`[run][--device=/dev/null][--device=/dev/tty]${groupAdd}[--env=A=a  b][$x][]`); // prettier-ignore
+    });
+  });
+
+  describe('host-paths.sh', () => {
+    it('makes folders of what is missing, leaves what is there, links to nowhere included, and fails where it cannot', async () => {
+      const at = (name: string) => join(folder, name);
+      await writeFile(at('file'), 'mine');
+      await symlink(at('later'), at('link'));
+      const paths = [at('file'), at('link'), at("it's/a b"), at('file/below')];
+      const { code } = await run(shell, 'host-paths.sh', paths);
+      expect(code).toBe(1); // the last one is below a file
+      expect((await stat(at("it's/a b"))).isDirectory()).toBe(true);
+      expect(await readFile(at('file'), 'utf8')).toBe('mine');
+      expect((await readdir(folder)).sort()).toEqual(['file', "it's", 'link']);
     });
   });
 

@@ -3,6 +3,7 @@ import { appFileEntries, treeOf } from '../app-files.ts';
 import { generatedFile } from '../entries.ts';
 import { loadTemplate } from '../template-files.ts';
 import { renderTemplate } from '../templates.ts';
+import { hostPathLines, hostPathScripts } from './host-paths.ts';
 import { credentialsOf, lifetimeOf, waitLines } from './lifetime.ts';
 import { resourceUnitName, resourceUnits, usedResources } from './resource-units.ts';
 import { containerArguments, serviceUnitName, type LogPolicy } from './run-arguments.ts';
@@ -18,6 +19,8 @@ export interface RunDialect {
   readonly log: LogPolicy;
   /** Log driver of such a service when the options name none. */
   readonly defaultLogDriver: string;
+  /** Whether the engine makes a folder of the device that is to be mounted and is not there. */
+  readonly makesHostPaths: boolean;
 }
 
 export interface RunUnitsOptions {
@@ -62,6 +65,7 @@ export function runUnits(
   const scripts = ['await.sh', 'ensure.sh', 'if-there.sh'];
   if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0))
     scripts.push('device-options.sh', 'with-devices.sh');
+  if (!dialect.makesHostPaths) scripts.push(...hostPathScripts(app.services));
   for (const script of scripts) {
     entries.push(generatedFile(`${folder}/${script}`, loadTemplate(`${TEMPLATES}/${script}`), 0o755, epoch));
   }
@@ -90,6 +94,7 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
   const startPre = [
     ifThere('rm', '--force', '--volumes'),
     ...waitLines(app, service, program, folder),
+    ...(device.makesHostPaths ? [] : hostPathLines(service, folder)),
     ...(inTwoSteps ? [make('create')] : []),
     ...connect.map((args) => commandLine(program, ['network', 'connect', ...args])),
   ];

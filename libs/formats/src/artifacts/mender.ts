@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile } from '@boxship/disk';
 import { tarHeader } from '@boxship/filesystem';
-import { runProgram, withPath } from '@boxship/host';
+import { runProgram } from '@boxship/host';
 import { digestHex, type ArtifactOptions, type TreeEntry, type Variant } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
 import { spkiOf, type UpdateSigner } from '../cms/certificate.ts';
 import { readDer } from '../cms/der.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
+import { appendFile, writeNewArchive } from '../update/archive-file.ts';
 import { contentOf, imageBytes, updateName, withImages, type UpdateImage } from '../update/update-images.ts';
 
 interface MenderOptions {
@@ -60,12 +60,12 @@ async function writeArtifact(
     const stop = signal ? { signal } : {};
     await withImages(image, options, signal, async ([payload], folder) => {
       const data = join(folder, '0000.tar');
-      await writeTarFile(data, [{ name: payload!.name, path: payload!.path, size: payload!.size }], epoch);
+      await writeTarFile(data, [{ name: payload!.name, path: payload!.path, size: payload!.size }], epoch, signal);
       const packed = optionsOf(options).compression === 'gz';
       if (packed) await runProgram('gzip', [...GZIP, '--', data], stop);
 
       const header = join(folder, 'header.tar');
-      await writeTarFile(header, headerFiles(image.variant, optionsOf(options), payload!), epoch);
+      await writeTarFile(header, headerFiles(image.variant, optionsOf(options), payload!), epoch, signal);
       await runProgram('gzip', [...GZIP, '--', header], stop);
 
       const version = Buffer.from('{"format":"mender","version":3}');
@@ -88,6 +88,7 @@ async function writeArtifact(
           { name: `data/0000.tar${packed ? '.gz' : ''}`, path: inside, size: (await hashFile(inside)).size },
         ],
         epoch,
+        signal,
       );
     });
     return await hashFile(path);
@@ -137,9 +138,13 @@ function headerFiles(
 }
 
 /** Writes a tar archive of plain files, in this order; the same bytes for equal files. */
-async function writeTarFile(path: string, files: readonly TarFile[], epoch: number): Promise<void> {
-  const archive = await open(path, 'wx', 0o644);
-  try {
+async function writeTarFile(
+  path: string,
+  files: readonly TarFile[],
+  epoch: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await writeNewArchive(path, async (archive) => {
     for (const file of files) {
       const size = 'bytes' in file ? file.bytes.length : file.size;
       const entry: TreeEntry = {
@@ -147,31 +152,11 @@ async function writeTarFile(path: string, files: readonly TarFile[], epoch: numb
       }; // prettier-ignore
       await archive.appendFile(tarHeader(entry));
       if ('bytes' in file) await archive.appendFile(file.bytes);
-      else await appendFile(archive, file.path, size);
+      else await appendFile(archive, file.path, size, signal);
       await archive.appendFile(Buffer.alloc(-size & 511));
     }
     await archive.appendFile(Buffer.alloc(1024));
-    await archive.sync();
-  } catch (error) {
-    throw withPath(error, path);
-  } finally {
-    await archive.close();
-  }
-}
-
-async function appendFile(archive: FileHandle, path: string, size: number): Promise<void> {
-  const from = await open(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(1 << 20);
-    for (let at = 0; at < size;) {
-      const { bytesRead } = await from.read(buffer, 0, buffer.length, at);
-      if (bytesRead === 0) throw new Error(`${path} ends at ${at}`);
-      await archive.appendFile(buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  } finally {
-    await from.close();
-  }
+  });
 }
 
 /** Base64 of r and s, 32 bytes each, as Mender has signatures of P-256. */

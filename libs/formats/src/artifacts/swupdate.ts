@@ -1,16 +1,25 @@
 import { createHash } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { hashFile } from '@boxship/disk';
-import { runProgram, withPath } from '@boxship/host';
+import { runProgram } from '@boxship/host';
 import { UserError, type ArtifactOptions, type Digest, type Variant } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
 import { signingCertificate } from '../cms/certificate.ts';
 import { cmsSignature } from '../cms/signed-data.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
+import { appendFile, writeNewArchive } from '../update/archive-file.ts';
 import { certificateName, writeCertificate } from '../update/certificate-file.ts';
 import { cpioHeader, cpioPadding, cpioTrailer, checksumFile, sumOf } from '../update/cpio.ts';
-import { contentOf, imageBytes, rolesOf, updateName, withImages, type UpdateImage } from '../update/update-images.ts';
+import {
+  contentOf,
+  imageBytes,
+  imageFileName,
+  rolesOf,
+  updateName,
+  withImages,
+  type UpdateImage,
+} from '../update/update-images.ts';
 
 interface SwupdateOptions {
   readonly compression: 'none' | 'zlib' | 'zstd';
@@ -50,6 +59,10 @@ export const swupdate: DiskImageForm = {
     return program === undefined ? [] : [program];
   },
   async files(image, options) {
+    // what is compressed may fit, which only its writing tells
+    if (optionsOf(options).compression === 'none') {
+      for (const role of rolesOf(options)) cpioHeader({ name: imageFileName(role), size: image.places[role].size, mtime: 0, checksum: 0 }); // prettier-ignore
+    }
     return [fileName(image, options), certificateName(image)];
   },
   bytesBeside: (image, options) => Math.ceil(imageBytes(image, options) * 3.03) + (1 << 20),
@@ -97,19 +110,13 @@ async function writeSwu(
       const description = Buffer.from(descriptionOf(image.variant, optionsOf(options), members));
       const digest = createHash('sha256').update(description).digest();
       const signature = await cmsSignature({ digest }, certificate, signer);
-      const archive = await open(path, 'wx', 0o644);
-      try {
+      await writeNewArchive(path, async (archive) => {
         // SWUpdate reads it as a stream: what describes and proves the images comes before them
         await writeBytes(archive, 'sw-description', description, image.variant.epoch);
         await writeBytes(archive, 'sw-description.sig', signature, image.variant.epoch);
         for (const member of members) await writeMember(archive, member, image.variant.epoch, signal);
         await archive.appendFile(cpioTrailer());
-        await archive.sync();
-      } catch (error) {
-        throw withPath(error, path);
-      } finally {
-        await archive.close();
-      }
+      });
     });
     return await hashFile(path);
   } finally {
@@ -177,18 +184,6 @@ async function writeMember(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await archive.appendFile(cpioHeader({ name, size, mtime: epoch, checksum: await checksumFile(path) }));
-  const from = await open(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(1 << 20);
-    for (let at = 0; at < size;) {
-      signal?.throwIfAborted();
-      const { bytesRead } = await from.read(buffer, 0, buffer.length, at);
-      if (bytesRead === 0) throw new Error(`${path} ends at ${at}`);
-      await archive.appendFile(buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  } finally {
-    await from.close();
-  }
+  await appendFile(archive, path, size, signal);
   await archive.appendFile(cpioPadding(size));
 }

@@ -12,6 +12,7 @@ import type {
 import { appFileEntries, treeOf } from '../../app-files.ts';
 import type { StartOptions } from '../../engine.ts';
 import { generatedFile } from '../../entries.ts';
+import { hostPathLines, hostPathScripts } from '../../run-units/host-paths.ts';
 import { credentialsOf, lifetimeOf, waitLines } from '../../run-units/lifetime.ts';
 import {
   networkOptions,
@@ -88,6 +89,7 @@ export function podmanQuadlets(
   if (console && followed.length > 0) units.set(checkUnitName(`boxship-${app.name}_console.service`), consoleUnit(followed, device));
   const scripts = [`${RUN_UNITS}/await.sh`];
   if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0)) scripts.push(`${RUN_UNITS}/device-options.sh`);
+  scripts.push(...hostPathScripts(app.services).map((script) => `${RUN_UNITS}/${script}`));
   if (!isSince(version, NAMED_RESOURCES)) scripts.push(`${RUN_UNITS}/ensure.sh`);
   if (!isSince(version, READS_RUN)) {
     scripts.push(`${TEMPLATES}/make-units.sh`);
@@ -145,6 +147,7 @@ function containerFile(service: Service, imageId: Digest, device: Device): strin
     credentials: credentialsOf(service),
     startPre: [
       ...waitLines(app, service, program, folder),
+      ...hostPathLines(service, folder),
       ...(nodes.length > 0 ? [commandLine('/bin/sh', [`${folder}/device-options.sh`, `--to=${deviceFile}`, ...nodes])] : []),
     ],
     restart: life.restart,
