@@ -25,7 +25,7 @@ async function composed(name: string, engine: string, hostNetwork = false): Prom
 }
 
 async function withMachine(image: string, work: (machine: Machine) => Promise<void>): Promise<void> {
-  await using machine = await startMachine({ image, firmware: 'direct', overlay: join(folder, 'disk.qcow2') });
+  await using machine = await startMachine({ image, firmware: 'direct' });
   await work(machine);
   console.log(`boot and its checks: ${machine.seconds().toFixed(0)} s (${machine.acceleration})`);
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programPath, runProgram, withScratch } from '@boxship/host';
 import { describe, expect, it, vi } from 'vitest';
@@ -117,6 +117,12 @@ describe.skipIf(lacking.length > 0)(`a machine${lacking.length > 0 ? ` (missing:
       expect((JSON.parse(stdout.toString()) as { 'virtual-size': number })['virtual-size']).toBe(8 << 20);
       expect((await bootImage(options)).hit).toBe('tiny is up');
       expect((await stat(options.image)).size).toBe(1 << 20);
+
+      const other = join(folder, 'other.img');
+      await copyFile(options.image, other);
+      await expect(bootImage({ ...options, image: other })).rejects.toThrow(
+        `${overlay} goes on from ${options.image}, not from ${other}`,
+      );
     });
   });
 

@@ -21,8 +21,8 @@ export interface MachineOptions {
   /** Bytes of the disk that the machine sees, when that is larger than the image. */
   readonly diskSize?: number;
   /**
-   * A file that takes what the machine writes; made when it is not there, continued when it is, and kept. Without it the
-   * writes are gone when the machine stops.
+   * A file that takes what the machine writes; made when it is not there, continued when it is (if it is of `image`), and
+   * kept. Without it the writes are gone when the machine stops.
    */
   readonly overlay?: string;
   readonly acceleration?: 'auto' | Acceleration;
@@ -45,7 +45,7 @@ const MEMORY = 1024 ** 3;
 /**
  * Switches on a machine with `image` as its only disk, a serial console and no network card. Stop it when done
  * (`await using` works); it also ends when this process does.
- * Errors: NO_IMAGE, NO_BOOT_FILES, NO_FIRMWARE, PROGRAM_MISSING, DISK_TOO_SMALL.
+ * Errors: NO_IMAGE, NO_BOOT_FILES, NO_FIRMWARE, PROGRAM_MISSING, DISK_TOO_SMALL, WRONG_OVERLAY.
  */
 export async function startMachine(options: MachineOptions): Promise<Machine> {
   const image = resolve(options.image);
@@ -134,11 +134,21 @@ async function makeOverlay(image: string, overlay: string, size: number | undefi
     () => false,
   );
   if (exists) {
+    await checkOverlay(image, overlay);
     if (size !== undefined) await runProgram('qemu-img', ['resize', '-q', '-f', 'qcow2', overlay, String(size)]);
     return;
   }
   const larger = size === undefined ? [] : [String(size)];
   await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', image, overlay, ...larger]);
+}
+
+/** A disk that lies over another image would boot that one. */
+async function checkOverlay(image: string, overlay: string): Promise<void> {
+  const { stdout } = await runProgram('qemu-img', ['info', '--output=json', overlay]);
+  const { 'full-backing-filename': below } = JSON.parse(stdout.toString()) as { 'full-backing-filename'?: string };
+  if (below !== undefined && resolve(below) === image) return;
+  const what = below === undefined ? 'is a disk of its own' : `goes on from ${below}`;
+  throw new UserError('WRONG_OVERLAY', `${overlay} ${what}, not from ${image}`, 'Name a file that is not there yet, or delete it.'); // prettier-ignore
 }
 
 async function uefiArguments(folder: string): Promise<string[]> {

@@ -79,16 +79,24 @@ export function addBoot(program: Command): void {
   });
 }
 
+/** A disk image among the files of a release, as the raw format names it. */
+const DISK_IMAGE = /\.img(\.(gz|xz|zst))?$/;
+
 /** The disk image that is meant. Errors: NOT_FOUND, NO_IMAGE. */
-async function imageOf(artifact: string): Promise<string> {
+export async function imageOf(artifact: string): Promise<string> {
   const info = await stat(artifact).catch(() => undefined);
   if (!info)
     throw new UserError('NOT_FOUND', `there is no ${artifact}`, 'Name a disk image or a folder below deploy/.');
   if (!info.isDirectory()) return artifact;
   const text = await readFile(join(artifact, 'release.json'), 'utf8').catch(() => undefined);
-  const file = text && (JSON.parse(text) as Release).files.find(({ name }) => !name.endsWith('.bmap'));
-  if (!file) {
+  if (text === undefined) {
     throw new UserError('NO_IMAGE', `${artifact} is not the folder of a release`, 'Name a disk image, or a folder that boxship compose wrote.'); // prettier-ignore
+  }
+  const { files } = JSON.parse(text) as Release;
+  const file = files.find(({ name }) => DISK_IMAGE.test(name));
+  if (!file) {
+    const names = files.map(({ name }) => name).join(', ');
+    throw new UserError('NO_IMAGE', `${artifact} has no disk image, only ${names}`, 'Add raw to artifacts: and compose again.'); // prettier-ignore
   }
   return join(artifact, file.name);
 }
