@@ -26,6 +26,8 @@ export async function makeSampleProduct(options: {
   readonly base: string;
   readonly version?: string;
   readonly keys?: string;
+  /** Default: MACHINE, as the catalogue has it. */
+  readonly machine?: string;
   /** Default: docker; the base must have it. */
   readonly engine?: string;
   /** Services have the network of the device, for an engine that makes none. */
@@ -63,7 +65,7 @@ ${network}volumes:
 product: acme-gateway
 version: ${version}.0
 machines:
-  ${MACHINE}: { base: ${options.base} }
+  ${options.machine ?? MACHINE}: { base: ${options.base} }
 engine: ${options.engine ?? 'docker'}
 apps:
   gateway: { compose: ./apps/gateway/compose.yaml, console: true }

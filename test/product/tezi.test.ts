@@ -21,12 +21,12 @@ let image = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(inject('scratch'), 'tezi-'));
   vendor = await buildTeziImage();
-  product = await makeSampleProduct({ program: inject('product').program, folder: join(folder, 'product'), base: vendor });
+  product = await makeSampleProduct({ program: inject('product').program, folder: join(folder, 'product'), base: vendor, machine: 'tezi-x86-64' });
   await appendFile(join(product.folder, 'boxship.yaml'), 'artifacts: [tezi: { name: Acme Gateway, autoinstall: true }]\n');
   await boxship(product, 'compose', '--variant', 'pro');
   const deploy = (await runProgram('find', [join(product.folder, 'deploy'), '-name', '*-docker-pro'])).stdout.toString().trim();
   release = JSON.parse(await readFile(join(deploy, 'release.json'), 'utf8')) as Release;
-  expect(release.files.map(({ name }) => name)).toEqual(['acme-gateway-1.0.0-qemux86-64-pro.tezi.tar']);
+  expect(release.files.map(({ name }) => name)).toEqual(['acme-gateway-1.0.0-tezi-x86-64-pro.tezi.tar']);
   await boxship(product, 'verify', deploy, '--key', product.publicKey);
   image = join(folder, 'image');
   await mkdir(image);

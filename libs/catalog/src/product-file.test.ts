@@ -27,12 +27,12 @@ describe('a product file', () => {
       name: 'acme',
       version: '1.0.0',
       engine: { name: 'docker' },
-      artifacts: [{ format: 'raw', compression: 'none', bmap: true }],
       store: { size: 'auto', reserve: 0.2 },
       dataSize: 64 * MiB,
       signing: { key: './release.key', publicKey: './release.pub', passwordEnvironment: 'COSIGN_PASSWORD' },
       images: [],
     });
+    expect(testProduct().machines[0]!.artifacts).toEqual([{ format: 'raw', compression: 'none', bmap: true }]);
     const [web] = testProduct().apps;
     expect(web).toMatchObject({ console: false, profiles: [], environment: {}, where: { line: 8, column: 3 } });
   });

@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 import { MiB, UserError, parseByteSize, type Problem, type StoreOptions } from '@boxship/model';
 import type { Product } from './product.ts';
 import { appsOf } from './product-file/apps.ts';
-import { artifactsOf } from './product-file/artifacts.ts';
 import { engineOf } from './product-file/engine.ts';
 import { engineSettingsOf } from './product-file/engine-settings.ts';
 import { machinesOf } from './product-file/machines.ts';
@@ -71,7 +70,6 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
       where: yaml.locate(['images', reference], true),
     })),
     variants: variantsOf(yaml, raw, problems),
-    artifacts: artifactsOf(yaml, raw, problems),
     store,
     dataSize: size(['data', 'size'], raw.data?.size, 64 * MiB),
     ...(raw.yocto ? { yocto: yoctoSectionOf(yaml, raw.product, raw.yocto, problems) } : {}),

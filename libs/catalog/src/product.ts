@@ -26,6 +26,8 @@ export interface Machine {
   readonly engine?: VariantEngine;
   /** `os/architecture[/variant]` of the images that it runs. */
   readonly platform: string;
+  /** What is made for it. */
+  readonly artifacts: readonly ArtifactOptions[];
   readonly rootfs?: RootfsSelector;
   /** Bytes of the smallest storage that the product is used with, when the recipe does not say it. */
   readonly storage?: number;
@@ -80,7 +82,6 @@ export interface Product {
   readonly apps: readonly ProductApp[];
   readonly images: readonly ImageOrigin[];
   readonly variants: readonly ProductVariant[];
-  readonly artifacts: readonly ArtifactOptions[];
   readonly store: StoreOptions;
   readonly dataSize: number;
   /** What the generated layer is to be; absent when the product file does not speak of Yocto. */

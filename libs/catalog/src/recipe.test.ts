@@ -32,6 +32,16 @@ describe.each(files)('%s', (path) => {
     expect(ram.length).toBeGreaterThan(0);
   });
 
+  it('says which formats of artifacts it takes, each once, and why; those that need a disk where one is described', () => {
+    const taken = (recipe.artifacts ?? []).flatMap(({ formats }) => formats);
+    expect(taken.length).toBeGreaterThan(0);
+    expect(new Set(taken).size).toBe(taken.length);
+    const ofDisk = taken.filter((one) => one !== 'tezi' && one !== 'rootfs-tar');
+    expect(ofDisk.length > 0).toBe(recipe.disk !== undefined);
+    expect(taken.includes('tezi')).toBe(recipe.tezi !== undefined && recipe.tezi.device !== 'ubi');
+    expect(taken.includes('uuu')).toBe(recipe.flash?.includes('uuu') === true);
+  });
+
   it('has one rootfs, and no two partitions of one name', () => {
     const partitions = recipe.disk?.partitions ?? [];
     if (!recipe.disk) return;

@@ -24,6 +24,8 @@ export interface Recipe {
   readonly baseImage?: readonly string[];
   /** How an image gets onto it. */
   readonly flash?: readonly string[];
+  /** Formats of artifacts that it takes, the usual one first, and why. Absent: not known, each is taken. */
+  readonly artifacts?: readonly { readonly formats: readonly string[]; readonly why: string }[];
   readonly tezi?: { readonly productIds: readonly string[]; readonly device: string; readonly bootDevice?: string };
   readonly disk?: RecipeDisk;
   /** Device nodes by class; an empty list when the machine has none. */

@@ -154,7 +154,7 @@ function resolveVariant(
     engine: variantEngine ?? machine.engine ?? product.engine,
     apps: variantApps,
     images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),
-    artifacts: product.artifacts,
+    artifacts: machine.artifacts,
     store: product.store,
     dataSize: product.dataSize,
     signing,

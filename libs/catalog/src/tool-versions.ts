@@ -15,7 +15,7 @@ const VERSION_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
 /** Host programs whose version can change bytes of the product's artifacts, sorted. */
 export function neededPrograms(product: Product): readonly string[] {
   const programs = new Set(['debugfs']); // edits a rootfs
-  for (const artifact of product.artifacts) {
+  for (const artifact of product.machines.flatMap(({ artifacts }) => artifacts)) {
     for (const program of artifactFormat(artifact.format).programs(artifact)) programs.add(program);
   }
   return [...programs].sort();

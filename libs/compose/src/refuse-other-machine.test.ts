@@ -7,6 +7,7 @@ const machine: Machine = {
   name: 'gateway',
   recipe: 'verdin-imx8mp',
   platform: 'linux/arm64',
+  artifacts: [],
   where: { file: 'boxship.yaml', line: 5, column: 3 },
 };
 

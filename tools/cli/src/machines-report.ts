@@ -2,6 +2,7 @@ import {
   supportedReleases,
   type DeviceRule,
   type Recipe,
+  type RecipeDisk,
   type RecipePartition,
   type RecipeYocto,
 } from '@boxship/catalog';
@@ -22,10 +23,11 @@ export function formatMachines(machines: Readonly<Record<string, Recipe>>): stri
 
 /** Everything that a recipe says. */
 export function formatMachine(name: string, recipe: Recipe): string {
-  const { hardware, disk, devices, yocto } = recipe;
+  const { artifacts, disk, devices, yocto } = recipe;
   const parts = [
     `${name}: ${recipe.description}\n${indent(facts(recipe))}\n`,
-    hardware || disk ? diskText(recipe) : '',
+    artifacts ? `  artifacts\n${indent(table(artifacts.map(({ formats, why }) => [formats.join(', '), why])), 4)}\n` : '',
+    disk ? diskText(disk) : '',
     devices ? `  devices\n${indent(formatTable(['class', 'nodes', 'major', 'group'], Object.entries(devices).flatMap(deviceRows)), 4)}\n` : '',
     yocto ? yoctoText(yocto) : '',
     `  sources\n${indent(recipe.sources.join('\n'), 4)}\n`,
@@ -33,7 +35,7 @@ export function formatMachine(name: string, recipe: Recipe): string {
   return parts.filter((part) => part !== '').join('\n');
 } // prettier-ignore
 
-function facts({ platform, hardware, baseImage, flash }: Recipe): string {
+function facts({ platform, hardware, baseImage, flash, tezi }: Recipe): string {
   const storage = hardware?.storage.map(({ kind, sizes }) => [kind, ...(sizes ?? [])].join(' ')).join(', ');
   const rows = [
     ['platform', platform ?? '?'],
@@ -46,12 +48,12 @@ function facts({ platform, hardware, baseImage, flash }: Recipe): string {
       : []),
     ...(baseImage ? [['base image', baseImage.join(', ')]] : []),
     ...(flash ? [['flash with', flash.join(', ')]] : []),
+    ...(tezi ? [['TEZI', `${tezi.device}, product ids ${tezi.productIds.join(' ')}`]] : []),
   ];
   return table(rows);
 } // prettier-ignore
 
-function diskText({ disk, tezi }: Recipe): string {
-  if (!disk) return '';
+function diskText(disk: RecipeDisk): string {
   const others = Object.entries(disk.tableIn ?? {}).map(([release, kind]) => `${kind} in ${release}`);
   const rows = disk.partitions.map((partition: RecipePartition) => [
     partition.name,
@@ -65,7 +67,6 @@ function diskText({ disk, tezi }: Recipe): string {
   const more = [
     ['boot loader', disk.bootloader.name],
     ['A/B', `${disk.ab.possible ? 'yes' : 'no'}: ${disk.ab.why}`],
-    ...(tezi ? [['TEZI', `product ids ${tezi.productIds.join(' ')}`]] : []),
   ];
   return `  disk (${[disk.table, ...others].join(', ')})\n${indent(formatTable(head, rows), 4)}\n${indent(table(more), 4)}\n`;
 }

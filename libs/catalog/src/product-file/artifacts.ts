@@ -1,16 +1,29 @@
-import { artifactFormats, DEFAULT_ARTIFACTS, type ArtifactFormat } from '@boxship/formats';
+import { artifactFormat, artifactFormats, DEFAULT_ARTIFACTS, type ArtifactFormat } from '@boxship/formats';
 import { UserError, type ArtifactOptions, type Location, type Problem } from '@boxship/model';
+import type { Recipe } from '../recipe.ts';
 import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
-import type { ProductYaml } from './product-yaml.ts';
+import type { ArtifactsYaml } from './product-yaml.ts';
 
-export function artifactsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): ArtifactOptions[] {
+/** One entry of a list `artifacts`, and where it stands. */
+export interface WrittenArtifact {
+  readonly options: ArtifactOptions;
+  readonly where: Location;
+}
+
+/** The list at `path`. Problems: UNKNOWN_FORMAT, DUPLICATE_ARTIFACT, and those that the formats have with their options. */
+export function artifactsOf(
+  yaml: YamlFile,
+  given: ArtifactsYaml,
+  path: readonly string[],
+  problems: Problem[],
+): readonly WrittenArtifact[] {
   const formats: Readonly<Record<string, ArtifactFormat>> = artifactFormats;
   const known = Object.keys(formats);
   const seen = new Set<string>();
-  return (raw.artifacts ?? DEFAULT_ARTIFACTS).flatMap((given, i): ArtifactOptions[] => {
-    const [name, written] = typeof given === 'string' ? [given, {}] : Object.entries(given)[0]!;
-    const where = yaml.locate(['artifacts', i]);
+  return given.flatMap((entry, i): readonly WrittenArtifact[] => {
+    const [name, written] = typeof entry === 'string' ? [entry, {}] : Object.entries(entry)[0]!;
+    const where = yaml.locate([...path, i]);
     const format = Object.hasOwn(formats, name) ? formats[name] : undefined;
     if (!format) {
       const near = nearest(name, known);
@@ -34,8 +47,37 @@ export function artifactsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[
       });
     }
     seen.add(words);
-    return [options];
+    return [{ options, where }];
   });
+}
+
+/**
+ * What is made for a machine: what was written, else `raw`, or the first format of a recipe that does not take that.
+ * Problems: FORMAT_NOT_TAKEN for each that the recipe does not name.
+ */
+export function artifactsFor(
+  machine: string,
+  recipe: Pick<Recipe, 'artifacts'> | undefined,
+  written: readonly WrittenArtifact[] | undefined,
+  problems: Problem[],
+): readonly ArtifactOptions[] {
+  const rules = recipe?.artifacts;
+  const taken = rules?.flatMap(({ formats }) => formats);
+  if (!written) {
+    const formats = !taken || DEFAULT_ARTIFACTS.every((one) => taken.includes(one)) ? DEFAULT_ARTIFACTS : [taken[0]!];
+    return formats.map((name) => artifactFormat(name).readOptions({}));
+  }
+  for (const { options, where } of written) {
+    if (!rules || taken!.includes(options.format)) continue;
+    const list = rules.map(({ formats, why }) => `\n    ${formats.join(', ')}: ${why}`);
+    problems.push({
+      code: 'FORMAT_NOT_TAKEN',
+      message: `"${machine}" does not take the artifact ${options.format}`,
+      hint: `A machine may have a list of its own: machines.${machine}.artifacts. What its recipe names:${list.join('')}`,
+      where,
+    });
+  }
+  return written.map(({ options }) => options);
 }
 
 function readOptions(

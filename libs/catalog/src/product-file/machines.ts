@@ -3,10 +3,12 @@ import type { BaseSource, Machine } from '../product.ts';
 import { findRecipe, recipeNames } from '../recipe.ts';
 import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
+import { artifactsFor, artifactsOf } from './artifacts.ts';
 import { engineOf } from './engine.ts';
 import type { MachineYaml, ProductYaml } from './product-yaml.ts';
 
 export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]): Machine[] {
+  const forAll = raw.artifacts && artifactsOf(yaml, raw.artifacts, ['artifacts'], problems);
   return Object.entries(raw.machines).flatMap(([name, given]) => {
     const where = yaml.locate(['machines', name], true);
     const written: MachineYaml = typeof given === 'string' ? { recipe: given } : given;
@@ -21,7 +23,10 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
       });
       return [];
     }
-    const machine: MachineYaml = { ...recipe, ...written };
+    const { artifacts: _taken, ...facts } = recipe ?? {};
+    const machine: MachineYaml = { ...facts, ...written };
+    const own = written.artifacts && artifactsOf(yaml, written.artifacts, ['machines', name, 'artifacts'], problems);
+    const artifacts = artifactsFor(name, recipe, own ?? forAll, problems);
     const platform = machine.platform ?? (/x86[-_]?64|amd64/.test(name) ? 'linux/amd64' : undefined);
     if (platform === undefined) {
       problems.push({
@@ -44,6 +49,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
         name,
         ...(base === undefined ? {} : { base: baseSource(base) }),
         platform,
+        artifacts,
         ...(machine.engine === undefined ? {} : { engine: engineOf(machine.engine) }),
         ...(selector ? { rootfs: selector } : {}),
         ...storageOf(yaml, name, machine.storage, problems),

@@ -11,12 +11,15 @@ export interface ProductYaml {
   apps: Record<string, AppYaml>;
   images?: Record<string, { from: string }>;
   variants: Record<string, { extends?: string; apps?: string[]; engine?: string | EngineYaml; machines?: string[] }>;
-  artifacts?: (string | Record<string, Record<string, unknown>>)[];
+  artifacts?: ArtifactsYaml;
   store?: { size?: string | number; reserve?: string };
   data?: { size?: string | number };
   yocto?: YoctoYaml;
   signing?: { key: string; publicKey?: string; passwordEnvironment?: string; certificate?: string };
 }
+
+/** Names of formats, or one with its options. */
+export type ArtifactsYaml = (string | Record<string, Record<string, unknown>>)[];
 
 export interface EngineYaml {
   name: string;
@@ -41,6 +44,7 @@ export interface MachineYaml {
   base?: string | { url: string; sha256: string } | AssembledBaseYaml;
   platform?: string;
   rootfs?: { partition?: number; name?: string };
+  artifacts?: ArtifactsYaml;
 }
 
 export interface AppYaml {
