@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '@boxship/host';
 import type { TestProject } from 'vitest/node';
-import { fetchCheckouts } from './checkouts.ts';
+import { compileModules, fetchCheckouts } from './checkouts.ts';
 import { writeResultsPage } from './results-page.ts';
 
 declare module 'vitest' {
@@ -17,6 +17,7 @@ declare module 'vitest' {
 /** Clones layers where that was asked for, makes the program, and writes down in the end what was found. */
 export default async function setup(project: TestProject) {
   await fetchCheckouts();
+  await compileModules();
   const scratch = await mkdtemp(join(tmpdir(), 'boxship-yocto-'));
   await chmod(scratch, 0o755);
   const build = fileURLToPath(new URL('../../tools/cli/build.mjs', import.meta.url));

@@ -260,6 +260,12 @@ describe('an app', () => {
     expect(app.services[0]!.environment).toEqual({ A: `'$B' # c` });
   });
 
+  it('has durations in every unit that Go reads, both micro signs too', () => {
+    const seconds = (text: string) => read(keys(`stop_grace_period: ${text}`)).services[0]!.settings.stopGracePeriod;
+    const texts = ['2000000000ns', '2000000us', '2000000\u00b5s', '2000000\u03bcs', '2000ms', '2s'];
+    expect(texts.map(seconds)).toEqual(texts.map(() => 2));
+  });
+
   it('brings the files that it mounts, read-only, whatever their modes here', () => {
     const notes: Problem[] = [];
     const folder = folderOf({ 'conf/a': '1', 'conf/sub/b.sh': '2', other: '3' });

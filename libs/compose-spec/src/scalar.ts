@@ -98,21 +98,22 @@ export function readBytes(value: Value | undefined, report: Report): number | un
   return Math.floor(Number(match[1]) * 1024 ** SIZE_UNITS.indexOf((match[2] ?? '').toLowerCase()));
 }
 
-const MILLISECONDS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 3.6e6, d: 864e5, w: 6048e5 }; // prettier-ignore
+/** Whole numbers, so that their sums are exact. */
+const NANOSECONDS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, '\u00b5s': 1e3, '\u03bcs': 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9, d: 86400e9, w: 604800e9 }; // prettier-ignore
 
 /** Milliseconds from a duration as in `1m30s`, `500ms`, `2h` (compose-spec 11-extension.md, "specifying durations"). */
 export function readDuration(value: Value | undefined, report: Report): number | undefined {
   if (isNull(value)) return undefined;
   const text = value.kind === 'scalar' ? String(value.value) : '';
   if (text === '0') return 0;
-  if (!/^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d|w))+$/.test(text)) {
+  if (!/^(?:\d+(?:\.\d+)?(?:ns|us|[\u00b5\u03bc]s|ms|s|m|h|d|w))+$/.test(text)) {
     return wrongType(value, 'a duration as in 1m30s or 500ms', report);
   }
   let total = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w)/g)) {
-    total += Number(count) * MILLISECONDS[unit!]!;
+  for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|[\u00b5\u03bc]s|ms|s|m|h|d|w)/g)) {
+    total += Number(count) * NANOSECONDS[unit!]!;
   }
-  return total;
+  return total / 1e6;
 }
 
 /** A duration in words that Go (and so `docker run`) reads. */
