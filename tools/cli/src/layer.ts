@@ -73,7 +73,7 @@ export function addLayer(program: Command): void {
     for (const layer of layers) await writeLayer(layer, { overwrite: options.overwrite ?? false });
     session.result(
       documentOf(generated),
-      layers.map((layer) => `${shownPath(layer.folder)}  ${countsOf(layer.changes)}\n`).join('') +
+      layers.map((layer) => `${shownPath(layer.folder)}  ${countsOf(layer.changes, options.overwrite)}\n`).join('') +
         (pins ? `${shownPath(layerPinsPath(product.file))}  ${upstreamsOf(plan).length} branches pinned\n` : '') +
         edited.map((path) => `  kept, changed by hand: ${path}\n`).join('') +
         (edited.length > 0
@@ -153,8 +153,9 @@ function editedFiles({ layers }: GeneratedLayers): readonly string[] {
   );
 }
 
-function countsOf(changes: readonly LayerChange[]): string {
-  const words = { create: 'new', update: 'changed', remove: 'removed', edited: 'kept as edited' } as const;
+function countsOf(changes: readonly LayerChange[], overwrite = false): string {
+  const edited = overwrite ? 'taken back' : 'kept as edited';
+  const words = { create: 'new', update: 'changed', remove: 'removed', edited } as const;
   const counts = Object.entries(words).flatMap(([action, word]) => {
     const count = changes.filter((change) => change.action === action).length;
     return count === 0 ? [] : [`${count} ${word}`];
