@@ -1,9 +1,10 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { beforeAll, describe, expect } from 'vitest';
 import { yoctoReleases } from '@boxship/yocto';
-import { checkout } from './checkouts.ts';
+import { asBuilder, complaints, ourRecipesAlone, own } from './build-folder.ts';
+import { CORE_LAYERS, checkout, yoctoFolder, type Release } from './checkouts.ts';
 import { engineNames, generateLayer, releaseNames, type GeneratedLayer } from './layers-under-test.ts';
 import { proof } from './results.ts';
 
@@ -42,6 +43,62 @@ for (const release of releaseNames.filter((name) => yoctoReleases[name].hasBitba
       });
     });
   }
+}
+
+/** bitbake-setup itself makes a build folder of a configuration, with layers that are here, and bitbake works in it. */
+for (const release of releaseNames.filter((name) => yoctoReleases[name].hasBitbakeSetup)) {
+  describe(`${release}, a build folder`, () => {
+    let layer: GeneratedLayer;
+    beforeAll(async () => {
+      layer = await generateLayer(release, 'docker', { distro: 'nodistro' }); // the layer of poky is none of the core layers
+    });
+    const inputs = () => [layer.path, layer.metaBoxship, import.meta.filename];
+    proof(`${release}/docker/bitbake-setup-init`, { release, inputs }, async () => {
+      const { name } = layer.plan.section;
+      const folder = await initSetup(release, layer);
+      const build = join(folder, `builds/${name}-qemux86-64/build`);
+      const script = 'build=$1; shift; command=("$@"); . "$build/init-build-env" >/dev/null; exec "${command[@]}" 2>&1'; // it unsets $@
+      const inSetup = async (...command: string[]) =>
+        await asBuilder(['bash', '-c', script, 'boxship', build, ...command], folder);
+      const value = async (variable: string) =>
+        (await inSetup('bitbake-getvar', '-q', '--value', variable)).text.trim();
+      expect(await value('MACHINE')).toBe('qemux86-64');
+      expect((await value('DISTROOVERRIDES')).split(':')).toContain(name); // the fragment opts in
+      expect(await value('CONTAINER_PROFILE')).toBe('docker');
+
+      await writeFile(join(folder, 'ours.conf'), `BB_NO_NETWORK = "1"\n${ourRecipesAlone().join('\n')}\n`);
+      const { code, text } = await inSetup('bitbake', '-R', join(folder, 'ours.conf'), '-p');
+      expect({ code, complaints: complaints(text), text: code === 0 ? '' : text.slice(-4000) }).toEqual({
+        code: 0,
+        complaints: [],
+        text: '',
+      });
+      const recipes = Number(/Parsing of (\d+) \.bb files complete/.exec(text)![1]);
+      expect(recipes).toBeGreaterThan(4); // those of both layers are found by their relative paths
+      return { layers: (await value('BBLAYERS')).split(/\s+/).length, recipes, warnings: 0 };
+    });
+  });
+}
+
+/** Runs `bitbake-setup init` on the configuration of qemux86-64; returns the folder that has `builds/` in it. */
+async function initSetup(release: Release, layer: GeneratedLayer): Promise<string> {
+  const folder = join(yoctoFolder(), release, 'build', 'bitbake-setup');
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await own(folder);
+  const { code, text } = await asBuilder(
+    [
+      join(checkout(release, 'bitbake'), 'bin/bitbake-setup'),
+      '--setting', 'default', 'top-dir-prefix', folder,
+      '--setting', 'default', 'top-dir-name', 'builds',
+      'init', '--non-interactive',
+      ...CORE_LAYERS.flatMap((name) => ['-L', name, checkout(release, name)]),
+      join(layer.path, 'bitbake-setup/qemux86-64.conf.json'),
+    ],
+    folder,
+  ); // prettier-ignore
+  expect({ code, text: code === 0 ? '' : text.slice(-4000) }).toEqual({ code: 0, text: '' });
+  return folder;
 }
 
 async function setupSchema(folder: string) {

@@ -114,18 +114,26 @@ export async function inBuild(build: BuildFolder, command: readonly string[], ac
   const { release, path } = build;
   const script =
     'cd "$1" && BUILD=$2 && shift 2 && set -- "$BUILD" -- "$@" && . ./oe-init-build-env "$BUILD" >/dev/null && shift 2 && exec "$@" 2>&1';
+  const all = ['bash', '-c', script, 'boxship', checkout(release, 'openembedded-core'), path, ...command];
+  return await asBuilder(all, path, { accept, env: { BITBAKEDIR: checkout(release, 'bitbake') } });
+}
+
+/** Runs a command as the user who builds, whose home `home` is then. */
+export async function asBuilder(
+  command: readonly string[],
+  home: string,
+  { accept = [0, 1, 2], env = {} }: { accept?: number[]; env?: Readonly<Record<string, string>> } = {},
+): Promise<BuildRun> {
   const user = bitbakeUser();
-  const prefix = user === undefined ? [] : ['runuser', '-u', user, '--'];
-  const home = user === undefined ? (process.env['HOME'] ?? '/') : path;
-  const all = [...prefix, 'bash', '-c', script, 'boxship', checkout(release, 'openembedded-core'), path, ...command];
+  const all = [...(user === undefined ? [] : ['runuser', '-u', user, '--']), ...command];
   const began = Date.now();
   const result = await runProgram(all[0]!, all.slice(1), {
     env: {
       LC_ALL: 'en_US.UTF-8',
       LANG: 'en_US.UTF-8',
-      BITBAKEDIR: checkout(release, 'bitbake'),
-      HOME: home,
+      HOME: user === undefined ? (process.env['HOME'] ?? '/') : home,
       ...ANY_OWNER,
+      ...env,
     },
     accept,
   });

@@ -34,15 +34,17 @@ export interface LayerOptions {
   readonly machine?: string;
   /** Engine of the variant `pro`, when it is another one. */
   readonly pro?: string;
+  /** Distribution of the build; the generator's own choice when absent. */
+  readonly distro?: string;
 }
 
 /** What the program writes for a sample product, below the folder of these tests, where a user who builds may read it. */
 export async function generateLayer(
   release: Release,
   engine: string,
-  { machine = 'qemux86-64', pro }: LayerOptions = {},
+  { machine = 'qemux86-64', pro, distro }: LayerOptions = {},
 ): Promise<GeneratedLayer> {
-  const folder = join(yoctoFolder(), release, 'layers', `${engine}${pro === undefined ? '' : `-${pro}`}-${machine}`);
+  const folder = join(yoctoFolder(), release, 'layers', [engine, pro, machine, distro].filter(Boolean).join('-'));
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const text = `apiVersion: boxship/v1
@@ -53,7 +55,7 @@ engine: ${engine}
 apps: { web: { compose: ./compose.yaml }, hmi: { compose: ./compose.yaml } }
 variants: { basic: { apps: [web] }, pro: { extends: basic, apps: [hmi]${pro === undefined ? '' : `, engine: ${pro}`} } }
 signing: { key: ./release.key }
-yocto: { release: ${release}, maintainer: Jane Doe <jane@acme.example> }
+yocto: { release: ${release}, maintainer: Jane Doe <jane@acme.example>${distro === undefined ? '' : `, distro: ${distro}`} }
 `;
   await writeFile(join(folder, 'boxship.yaml'), text);
   await writeFile(join(folder, 'compose.yaml'), 'services: { web: { image: registry.example.com/acme/web:1 } }\n');
