@@ -7,6 +7,7 @@ import { runProgram, silent, type Progress } from '@boxship/host';
 import { generateKeyPair, loadPrivateKey, signBlob, signDigest } from 'cosign-node-binding';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildTinyBase, ROOTFS_START } from '../fixtures/tiny-base/build.mjs';
+import { payloadByTools } from './payload-by-tools.ts';
 import { fearProduct, filesBelow, noise, PASSWORD, refusal, writeImage, type FearProduct } from './fear-product.ts';
 
 // One half of a release is exchanged; the other half stays, byte for byte (cmp).
@@ -123,6 +124,10 @@ describe('update-apps', () => {
     expect(release.variant).toMatchObject({ version: '2.0.0', base: oldRelease.variant.base });
 
     const [was, is] = [imageOf(old, oldRelease), imageOf(made.folder, release)];
+    const [{ payload: before }, { payload }] = [oldRelease.files[0]!, release.files[0]!];
+    expect(await payloadByTools(is, payload!)).toBe(payload!.digest);
+    expect(payload!.parts.map((part, i) => part.digest === before!.parts[i]!.digest)).toEqual([false, true]); // store, data
+    expect(payload!.rootfsChanges).toEqual(before!.rootfsChanges);
     const store = partition(oldRelease, 'store');
     const end = store.start + store.size;
     const { size } = oldRelease.files[0]!;
@@ -202,9 +207,16 @@ describe('rebase', () => {
     await runProgram('bmaptool', ['copy', '--bmap', `${is}.bmap`, is, product.path('copied.img')]);
     await runProgram('cmp', [is, product.path('copied.img')]);
 
+    const { payload } = release.files[0]!;
+    expect(await payloadByTools(is, payload!)).toBe(payload!.digest);
+    const digests = (one: Release) => one.files[0]!.payload!.parts.map(({ digest }) => digest);
+    expect(digests(release)).toEqual(digests(oldRelease)); // wherever they lie now
+
     // on the base that it has already, it is the same image again
     const same = await rebase(await open(), old, { base: product.path('vendor.img'), out: await freshFolder() });
-    await runProgram('cmp', [was, imageOf(same.folder, await releaseOf(same.folder))]);
+    const again = await releaseOf(same.folder);
+    await runProgram('cmp', [was, imageOf(same.folder, again)]);
+    expect(again.files[0]!.payload).toEqual(oldRelease.files[0]!.payload);
   });
 
   /** The first bytes of a program for 64-bit little-endian ARM, EM_ARM: 40. */

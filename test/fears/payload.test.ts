@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { verifyRelease, type ComposedVariant } from '@boxship/compose';
-import { runProgram } from '@boxship/host';
+import { openProduct, updateApps, verifyRelease, type ComposedVariant, type Release } from '@boxship/compose';
+import { runProgram, silent } from '@boxship/host';
 import { DEVELOPMENT, generateKeyPair, loadPrivateKey, signBlob } from 'cosign-node-binding';
 import { describe, expect, it } from 'vitest';
 import { fearProduct, PASSWORD, refusal, type FearProduct } from './fear-product.ts';
@@ -21,11 +21,18 @@ function imageOf({ folder, release }: ComposedVariant) {
   return { path: join(folder, image!.name), payload: image!.payload!, digest: image!.digest, packed: packed! };
 }
 
+async function update(product: FearProduct, folder: string): Promise<Release> {
+  const open = await openProduct(product.file, { cache: product.cache, progress: silent, version: '0.0.0-test' });
+  return (await updateApps(open, folder, { out: product.path(`updated-${open.variants({})[0]!.signing.keyId}`) }))
+    .release!;
+}
+
 describe('the payload digest', () => {
   it('is the same whoever signs, and no longer when a byte of an app differs', async () => {
     await using product = await fearProduct({ yaml: (text) => text + ARTIFACTS });
     await product.lock();
     const [first] = await product.compose();
+    const updated = await update(product, first!.folder);
     const keys = await signWith(product); // one for releases, where the first one is for development
     const [second] = await product.compose(product.path('again'));
     const [a, b] = [imageOf(first!), imageOf(second!)];
@@ -52,6 +59,11 @@ describe('the payload digest', () => {
     const verified = await verifyRelease(second!.folder, keys.publicKeyPem);
     const payloads = verified.files.map(({ name, payload }) => [name.replace(/^.*\.img/, ''), payload]);
     expect(Object.fromEntries(payloads)).toEqual({ '': a.payload.digest, '.xz': a.payload.digest, '.bmap': undefined });
+
+    // what is made of them with other apps, too
+    const [mine, theirs] = [updated, await update(product, second!.folder)].map(({ files }) => files);
+    expect(mine![0]!.digest).not.toBe(theirs![0]!.digest);
+    expect(mine![0]!.payload).toEqual(theirs![0]!.payload);
 
     await product.edit('app/compose.yaml', (text) => `${text}    environment: { COLOUR: blue }\n`);
     await product.lock();

@@ -30,7 +30,7 @@ describe('rootfs-tar', () => {
     // an MBR, so that both find the partitions by the UUIDs of their file systems
     await using product = await fearProduct({
       base: { table: 'mbr' },
-      yaml: (text) => `${text}artifacts: [raw, rootfs-tar, rootfs-tar: { compression: zst }]\n`,
+      yaml: (text) => `${text}artifacts: [rootfs-tar, raw, rootfs-tar: { compression: zst }]\n`,
     });
     await product.lock();
     const [plan] = await product.plan();

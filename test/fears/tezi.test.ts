@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { composeProduct, openProduct, rebase, storeProduct, updateApps, verifyRelease } from '@boxship/compose';
+import {
+  composeProduct,
+  openProduct,
+  rebase,
+  storeProduct,
+  updateApps,
+  verifyRelease,
+  type Release,
+} from '@boxship/compose';
 import { runProgram, silent } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
 import { ROOTFS_START } from '../fixtures/tiny-base/build.mjs';
@@ -138,8 +146,20 @@ describe('a base image for Toradex Easy Installer', () => {
 
   it('has one half exchanged: new apps, or a new base, and the other half as it was', async () => {
     await using product = await teziProduct();
+    await product.edit('boxship.yaml', (text) => text.replace('[tezi]', '[tezi: { license: ./eula.txt }]'));
     await product.lock();
+    expect((await refusal(product.plan())).message).toMatch(
+      /boxship\.yaml:14:13: \.\/eula\.txt of artifacts, tezi, license is not there/,
+    );
+    await product.write('eula.txt', 'yours\n');
     const [old] = await product.compose();
+    expect(old!.release.files[0]!.payload!.parts.map(({ name }) => name)).toEqual(['image.json', 'boxship-license.txt', 'boxship-data.tar', 'store']); // prettier-ignore
+    const byTools = async (folder: string, release: Release) => {
+      const [{ name, payload }] = release.files as unknown as readonly [Release['files'][0]];
+      expect(payload!.parts).toHaveLength(4);
+      expect(await payloadByTools(join(folder, name), payload!)).toBe(payload!.digest);
+      return Object.fromEntries(payload!.parts.map((part) => [part.name, part.digest]));
+    };
     await product.edit('boxship.yaml', (text) => text.replace('version: 1.0.0', 'version: 2.0.0'));
     await product.edit('app/compose.yaml', (text) => `${text}    environment: { MORE: "1" }\n`);
     await product.lock();
@@ -160,6 +180,9 @@ describe('a base image for Toradex Easy Installer', () => {
     const updated = await updateApps(open, old!.folder, { out: product.out });
     await verifyRelease(updated.folder, product.keys.publicKeyPem);
     const apps = await unpack(updated.folder, 'apps');
+    const payloads = [await byTools(old!.folder, old!.release), await byTools(updated.folder, updated.release!)];
+    expect(payloads[1]!['store']).not.toBe(payloads[0]!['store']);
+    expect(payloads[1]!['boxship-data.tar']).toBe(payloads[0]!['boxship-data.tar']);
     expect(await differing(was, apps)).toEqual(['boxship-store.img', 'image.json']);
     await runProgram('e2fsck', ['-fn', join(apps, 'boxship-store.img')]);
     const json = (folder: string) =>
@@ -170,6 +193,7 @@ describe('a base image for Toradex Easy Installer', () => {
     const rebased = await rebase(open, updated.folder, { base: product.path('tezi'), out: product.path('rebased') });
     await verifyRelease(rebased.folder, product.keys.publicKeyPem);
     const base = await unpack(rebased.folder, 'base');
+    expect((await byTools(rebased.folder, rebased.release!))['store']).toBe(payloads[1]!['store']);
     expect(await differing(apps, base)).toEqual(['vendor-notes.txt']);
     const otherKind = await refusal(
       rebase(open, updated.folder, { base: product.path('vendor.img'), out: product.path('no') }),

@@ -262,10 +262,16 @@ describe('a certificate of the product', () => {
     await rm(out, { recursive: true });
 
     await openssl('x509', '-req', '-in', 'leaf.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'leaf.pem'); // prettier-ignore
-    expect((await refusal(product.compose(out))).message).toMatch(/certificate of the signing key is of another key/);
+    expect((await refusal(product.plan())).message).toMatch(/certificate of the signing key is of another key/);
+    expect((await refusal(product.compose(out))).code).toBe('BAD_CERTIFICATE');
     expect(await filesBelow(out)).toEqual({});
     await rm(product.path('leaf.pem'));
     const open = openProduct(product.file, { cache: product.cache, progress: silent, version: '0' });
     expect((await refusal(open)).code).toBe('NO_CERTIFICATE');
+
+    await product.edit('boxship.yaml', (text) => text.replace(', certificate: ./leaf.pem', ''));
+    await openssl('genrsa', '-out', 'rsa.key', '2048');
+    await openssl('rsa', '-in', 'rsa.key', '-pubout', '-out', 'release.pub');
+    expect((await refusal(product.plan())).message).toMatch(/signed with ECDSA on P-256, the key is rsa/);
   });
 });

@@ -1,3 +1,4 @@
+export { productPath, readArtifactFiles } from './artifact-files.ts';
 export { grantDevices } from './device-nodes.ts';
 export { fileIdentity } from './base-identity.ts';
 export { basePath } from './base-source.ts';

@@ -32,7 +32,9 @@ describe('a product file', () => {
       signing: { key: './release.key', publicKey: './release.pub', passwordEnvironment: 'COSIGN_PASSWORD' },
       images: [],
     });
-    expect(testProduct().machines[0]!.artifacts).toEqual([{ format: 'raw', compression: 'none', bmap: true }]);
+    expect(testProduct().machines[0]!.artifacts).toEqual([
+      { options: { format: 'raw', compression: 'none', bmap: true } },
+    ]);
     const [web] = testProduct().apps;
     expect(web).toMatchObject({ console: false, profiles: [], environment: {}, where: { line: 8, column: 3 } });
   });

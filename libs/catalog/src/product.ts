@@ -1,13 +1,7 @@
 import type { SecretSource } from '@boxship/compose-spec';
-import type {
-  ArtifactOptions,
-  EngineSettings,
-  Location,
-  RootfsSelector,
-  StoreOptions,
-  VariantEngine,
-} from '@boxship/model';
+import type { EngineSettings, Location, RootfsSelector, StoreOptions, VariantEngine } from '@boxship/model';
 import type { AssembledBase } from './assembled-base.ts';
+import type { WrittenArtifact } from './product-file/artifacts.ts';
 import type { YoctoSection } from './product-file/yocto.ts';
 
 /** Where a base image comes from, as the product file says it. */
@@ -27,7 +21,7 @@ export interface Machine {
   /** `os/architecture[/variant]` of the images that it runs. */
   readonly platform: string;
   /** What is made for it. */
-  readonly artifacts: readonly ArtifactOptions[];
+  readonly artifacts: readonly WrittenArtifact[];
   readonly rootfs?: RootfsSelector;
   /** Bytes of the smallest storage that the product is used with, when the recipe does not say it. */
   readonly storage?: number;

@@ -1,5 +1,6 @@
 import { findClashes } from '@boxship/compose-spec';
 import { UserError, parseDigest, type App, type Problem, type Variant, type VariantApp } from '@boxship/model';
+import { pinFiles, type ArtifactFiles } from './artifact-files.ts';
 import { baseOrigin } from './base-source.ts';
 import { deviceNodesFor } from './device-nodes.ts';
 import type { Lock } from './lock-file.ts';
@@ -14,6 +15,8 @@ export interface ResolveOptions {
   readonly machines?: readonly string[];
   /** Version of Boxship. */
   readonly version: string;
+  /** Of the files that artifacts name. */
+  readonly artifactFiles?: ArtifactFiles;
 }
 
 /**
@@ -129,7 +132,7 @@ function resolveVariant(
   { name, apps: appNames, engine: variantEngine }: ProductVariant,
   machine: Machine,
   lock: Lock,
-  { signing, version }: ResolveOptions,
+  { signing, version, artifactFiles }: ResolveOptions,
 ): Variant {
   const variantApps: readonly VariantApp[] = appNames.map((app) => ({
     name: app,
@@ -154,7 +157,7 @@ function resolveVariant(
     engine: variantEngine ?? machine.engine ?? product.engine,
     apps: variantApps,
     images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),
-    artifacts: machine.artifacts,
+    artifacts: machine.artifacts.map((one) => pinFiles(one.options, artifactFiles ?? new Map())),
     store: product.store,
     dataSize: product.dataSize,
     signing,

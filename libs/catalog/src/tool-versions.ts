@@ -15,8 +15,8 @@ const VERSION_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
 /** Host programs whose version can change bytes of the product's artifacts, sorted. */
 export function neededPrograms(product: Product): readonly string[] {
   const programs = new Set(['debugfs']); // edits a rootfs
-  for (const artifact of product.machines.flatMap(({ artifacts }) => artifacts)) {
-    for (const program of artifactFormat(artifact.format).programs(artifact)) programs.add(program);
+  for (const { options } of product.machines.flatMap(({ artifacts }) => artifacts)) {
+    for (const program of artifactFormat(options.format).programs(options)) programs.add(program);
   }
   return [...programs].sort();
 }

@@ -10,6 +10,7 @@ import {
   checkVersions,
   pickVersions,
   readApps,
+  readArtifactFiles,
   readCertificate,
   readLock,
   readProductFile,
@@ -70,6 +71,7 @@ export async function openProduct(file: string, options: OpenProductOptions): Pr
   const key = await cosign(() => parsePublicKey(publicKeyPem));
   const isDevelopment = isDevelopmentKey(key);
   const certificate = await readCertificate(product);
+  const artifactFiles = await readArtifactFiles(product);
   let signer: Promise<Signer> | undefined;
   return {
     ...options,
@@ -82,6 +84,7 @@ export async function openProduct(file: string, options: OpenProductOptions): Pr
     variants: (selection) =>
       resolveVariants(product, apps, lock, {
         ...selection,
+        artifactFiles,
         version: options.version,
         signing: { keyId: key.keyId, development: isDevelopment },
       }),

@@ -1,8 +1,8 @@
 import { socketWarnings } from '@boxship/device-socket';
 import { engines, type EngineDevice } from '@boxship/engines';
-import { planArtifacts, type ArtifactRelease, type PlannedArtifact } from '@boxship/formats';
+import { artifactFormat, planArtifacts, type ArtifactRelease, type PlannedArtifact } from '@boxship/formats';
 import { formatProblem, pick, type ContainerImage, type Variant } from '@boxship/model';
-import { releaseFolder } from '@boxship/catalog';
+import { productPath, releaseFolder } from '@boxship/catalog';
 import { budgetOf } from './budget.ts';
 import { deviceFiles } from './fit-socket.ts';
 import type { LockedImages } from './locked-image.ts';
@@ -52,6 +52,9 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     ...[...engine.warnings(device), ...socketWarnings(facts)].map(formatProblem),
   ];
   engine.check(device);
+  const { publicKeyPem, certificate } = open;
+  const key = { publicKeyPem, ...(certificate === undefined ? {} : { certificatePem: certificate }) };
+  for (const { format } of variant.artifacts) artifactFormat(format).checkKey?.(key);
   for (const device of base.image.devices) await refuseStoreInBase(device);
   const { images, identity, store, signature, data, dataTree, storeTree } = await planStorePartitions(
     open,
@@ -69,6 +72,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     dataTree,
     storeTree,
     identity,
+    productFile: (path) => productPath(open.product, path),
     socket: (tableType) => deviceFiles(open, variant, device, identity, tableType),
   };
   const artifacts = await planArtifacts(release);
@@ -76,7 +80,8 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     open.product.machines.find(({ name }) => name === variant.machine.name)!,
     artifacts,
   );
-  const [first] = artifacts as readonly [PlannedArtifact];
+  // the disk that is made, rather than parts for one that others make
+  const shown = artifacts.find(({ isNominal }) => !isNominal) ?? artifacts[0]!;
   const deviceNodes = countDeviceNodes(images);
   if (deviceNodes > 0) warnings.push(`the image layers hold ${deviceNodes} device nodes; they are kept`);
   warnings.push(...artifacts.flatMap((artifact) => artifact.warnings));
@@ -84,8 +89,8 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     variant,
     folder: releaseFolder(variant),
     files: artifacts.flatMap(({ files }) => files),
-    table: first.table,
-    rootfs: { partition: rootfs.partition, changes: first.changes },
+    table: shown.table,
+    rootfs: { partition: rootfs.partition, changes: shown.changes },
     budget: budgetOf(variant, images, new Map([...open.apps].map(([name, { app }]) => [name, app])), store),
     warnings,
   };

@@ -2,7 +2,7 @@ import { fileIdentity, releaseFolder } from '@boxship/catalog';
 import { partitionIdentities } from '@boxship/disk';
 import { socketWarnings } from '@boxship/device-socket';
 import { engines, type Engine, type EngineDevice } from '@boxship/engines';
-import { madeTogether, probeBaseImage, type BaseImage, type BaseRootfs } from '@boxship/formats';
+import { madeTogether, probeBaseImage } from '@boxship/formats';
 import { UserError, formatProblem, pick, type DeviceFacts, type Variant, type VariantEngine } from '@boxship/model';
 import { readBaseFacts } from './open-base.ts';
 import { deviceFiles } from './fit-socket.ts';
@@ -11,7 +11,7 @@ import type { OpenProduct } from './open-product.ts';
 import { refuseOtherArchitecture } from './refuse-other-architecture.ts';
 import { refuseOtherMachine } from './refuse-other-machine.ts';
 import { refuseStoreInBase } from './refuse-store.ts';
-import { keyIdOf, refuseOtherProduct } from './update-apps.ts';
+import { keyIdOf, openRootfsOf, refuseOtherProduct } from './same-product.ts';
 import {
   exchangeFolder,
   writeExchange,
@@ -78,6 +78,7 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
       identity,
       socket: (foundAs) => deviceFiles(open, variant, device, identity, foundAs, artifact.store.socketVersion),
       from: artifact.image,
+      file: artifact.file,
     },
     madeTogether(old.artifacts, format),
   );
@@ -115,13 +116,6 @@ async function engineOfStore({ image, release: { variant } }: OpenArtifact): Pro
   if (!engine.imageStoreOf || variant.engine.imageStore !== undefined) return variant.engine;
   const before = await readBaseFacts(image, await openRootfsOf(image, variant));
   return { ...variant.engine, imageStore: engine.imageStoreOf({ facts: before, engine: variant.engine }) };
-}
-
-async function openRootfsOf(image: BaseImage, { machine }: Variant): Promise<BaseRootfs> {
-  return await image.openRootfs({
-    architecture: machine.platform.split('/')[1]!,
-    ...(machine.rootfs ? { selector: machine.rootfs } : {}),
-  });
 }
 
 /** The store inside was signed when it was made; a device with another key would not start it. Errors: KEY_CHANGED. */

@@ -1,4 +1,3 @@
-import { parsePublicKey } from 'cosign-node-binding';
 import { releaseFolder } from '@boxship/catalog';
 import { socketWarnings } from '@boxship/device-socket';
 import { engines, type EngineDevice } from '@boxship/engines';
@@ -18,7 +17,8 @@ import { readBaseFacts } from './open-base.ts';
 import { engineFiles, fitSocket, socketOptionsOf } from './fit-socket.ts';
 import { lockedImages } from './locked-image.ts';
 import { openArtifact, originOf, type OpenArtifact } from './open-artifact.ts';
-import { cosign, type OpenProduct } from './open-product.ts';
+import type { OpenProduct } from './open-product.ts';
+import { openRootfsOf, refuseOtherProduct } from './same-product.ts';
 import { planStorePartitions } from './store-partitions.ts';
 import {
   exchangeFolder,
@@ -44,10 +44,7 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
   const { image, own, release, exchange } = artifact;
   const variant = variantFor(open, artifact, options.variant);
   const folder = await exchangeFolder(options.out, variant, artifact);
-  const rootfs = await image.openRootfs({
-    architecture: variant.machine.platform.split('/')[1]!,
-    ...(variant.machine.rootfs ? { selector: variant.machine.rootfs } : {}),
-  });
+  const rootfs = await openRootfsOf(image, variant);
   const facts = await factsOf(artifact, await readBaseFacts(image, rootfs));
   const engine = pick('engine', engines, variant.engine.name);
   const device: EngineDevice = { facts, engine: variant.engine };
@@ -61,7 +58,10 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
   );
   fitSocket(facts, socketOptionsOf(open, variant, device, planned.identity, own.foundAs));
   const wanted = madeTogether(release.variant.artifacts, artifact.format);
-  const made = await exchange.planUpdate({ variant, rootfs, from: image, store: planned.store }, wanted);
+  const made = await exchange.planUpdate(
+    { variant, rootfs, from: image, file: artifact.file, store: planned.store, signature: planned.signature },
+    wanted,
+  );
   const plan: ExchangePlan = {
     exchanged: 'apps',
     from: artifact.file.name,
@@ -130,24 +130,6 @@ function variantFor(open: OpenProduct, artifact: OpenArtifact, wanted: string | 
   };
 }
 
-/** Errors: OTHER_PRODUCT, OTHER_MACHINE. */
-export function refuseOtherProduct(open: OpenProduct, old: Variant): void {
-  if (old.product !== open.product.name) {
-    throw new UserError(
-      'OTHER_PRODUCT',
-      `the artifact is of the product "${old.product}", ${open.product.file} of "${open.product.name}"`,
-      'Name the product file that it was made with: -f FILE.',
-    );
-  }
-  const names = open.product.machines.map(({ name }) => name);
-  if (names.includes(old.machine.name)) return;
-  throw new UserError(
-    'OTHER_MACHINE',
-    `the artifact is for the machine "${old.machine.name}", which the product file does not have`,
-    `It has: ${names.join(', ')}.`,
-  );
-}
-
 /** What the device will be: the socket may be beside the rootfs. Errors: NO_SOCKET. */
 export async function factsOf({ own }: OpenArtifact, facts: DeviceFacts): Promise<DeviceFacts> {
   const socket = facts.socket ?? (own.socket && (await readDeviceFacts(own.socket)).socket);
@@ -164,8 +146,4 @@ function notLarger(error: unknown, size: number): unknown {
   if (!(error instanceof UserError) || error.code !== 'STORE_FULL') return error;
   const hint = `The store partition of the artifact has ${formatByteSize(size)} and keeps its place. Drop an app, lower store.reserve, or compose a new image with a larger store.`;
   return new UserError(error.problems.map((problem) => ({ ...problem, hint })));
-}
-
-export async function keyIdOf(publicKeyPem: string): Promise<string> {
-  return (await cosign(() => parsePublicKey(publicKeyPem))).keyId;
 }

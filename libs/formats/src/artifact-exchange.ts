@@ -1,6 +1,7 @@
 import type { Ext4Plan, RootfsReader } from '@boxship/filesystem';
 import type { ArtifactOptions, PartitionTableType, RandomReader } from '@boxship/model';
 import type { ArtifactFormat, ArtifactRelease, PlannedArtifact } from './artifact-format.ts';
+import type { ArtifactFile } from './artifact-file.ts';
 import type { BaseImage } from './base-image-format.ts';
 
 /** What of ours is in an artifact that was made before. */
@@ -14,7 +15,9 @@ export interface OwnParts {
 }
 
 /** Other apps for an artifact that was made before. */
-export interface AppsUpdate extends Pick<ArtifactRelease, 'variant' | 'rootfs'> {
+export interface AppsUpdate extends Pick<ArtifactRelease, 'variant' | 'rootfs' | 'signature'> {
+  /** The artifact, as its release names it. */
+  readonly file: Pick<ArtifactFile, 'size' | 'payload'>;
   /** The artifact. */
   readonly from: BaseImage;
   /** As large as the store partition of the artifact. */
@@ -23,6 +26,8 @@ export interface AppsUpdate extends Pick<ArtifactRelease, 'variant' | 'rootfs'> 
 
 /** Another base under the apps of an artifact that was made before. */
 export interface Rebase extends Pick<ArtifactRelease, 'variant' | 'base' | 'rootfs' | 'identity' | 'socket'> {
+  /** The artifact, as its release names it. */
+  readonly file: Pick<ArtifactFile, 'size' | 'payload'>;
   /** The artifact. */
   readonly from: BaseImage;
 }

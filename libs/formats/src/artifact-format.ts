@@ -41,6 +41,8 @@ export interface ArtifactRelease {
   /** What is in the store, for formats that bring files and no file system. */
   readonly storeTree: Tree;
   readonly identity: (role: OwnIdentity) => string;
+  /** Where a file lies on this host that an option names, as the product file has it. */
+  readonly productFile: (path: string) => string;
   /**
    * What the rootfs needs so that the store plugs in, on a disk whose partitions are found by name (`gpt`) or by the UUIDs of
    * their file systems (`mbr`).
@@ -72,6 +74,8 @@ export interface PlannedArtifact {
   /** Names of the files, without signatures. */
   readonly files: readonly string[];
   readonly table: { readonly type: PartitionTableType; readonly before: DeviceLayout; readonly after: DeviceLayout };
+  /** The table only names parts: whoever takes them makes the disk. */
+  readonly isNominal?: true;
   /** What is added to or changed in the vendor's rootfs. */
   readonly changes: readonly RootfsChange[];
   readonly warnings: readonly string[];
@@ -119,6 +123,10 @@ export interface FormatWords {
   readonly name: string;
   /** What a person wrote for it in `artifacts`, its shape checked, with every default filled in. */
   readOptions(written: Readonly<Record<string, unknown>>): ArtifactOptions;
+  /** Whether the key of the product and its certificate can sign such an artifact. Errors: UNSUPPORTED_KEY, BAD_CERTIFICATE. */
+  checkKey?(key: Omit<UpdateSigner, 'sign'>): void;
+  /** Options that name a file beside the product file; the variant has the digest of each in `<option>Digest`. */
+  readonly fileOptions?: readonly string[];
   /** Two entries of `artifacts` with equal words would be one file. */
   describe(options: ArtifactOptions): string;
   /** Host programs whose version can change bytes. */

@@ -50,7 +50,7 @@ export interface PayloadPlan {
 
 export function planPayload(
   { base }: Pick<Variant, 'base'>,
-  changes: readonly RootfsChange[],
+  changes: readonly Pick<RootfsChange, 'path'>[],
   parts: readonly PayloadPart[],
 ): PayloadPlan {
   return {
@@ -75,6 +75,24 @@ export function storePart(
   start: number,
 ): PayloadPart {
   return { name: 'store', ranges: placed(withoutRange(store.mapped, signature), start) };
+}
+
+/**
+ * The payload of an artifact of which one half was made anew: `fresh` takes the place of the parts of the same names, the others are
+ * those that it had, `moved` bytes further on. Undefined where it had none, as in a release of an earlier version.
+ */
+export function exchangedPayload(
+  variant: Pick<Variant, 'base'>,
+  changes: readonly Pick<RootfsChange, 'path'>[] | undefined,
+  old: Payload | undefined,
+  fresh: readonly PayloadPart[],
+  moved: (name: string) => number = () => 0,
+): PayloadPlan | undefined {
+  if (!old) return undefined;
+  const parts = old.parts.map(
+    ({ name, ranges }) => fresh.find((part) => part.name === name) ?? { name, ranges: placed(ranges, moved(name)) },
+  );
+  return planPayload(variant, changes ?? old.rootfsChanges.map((path) => ({ path })), parts);
 }
 
 /** The ranges, `start` further on. */

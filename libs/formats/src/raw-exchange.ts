@@ -2,6 +2,7 @@ import { readerSlice, UserError, type ByteRange, type Partition } from '@boxship
 import type { ArtifactExchange, WantedArtifact } from './artifact-exchange.ts';
 import type { BaseDevice, BaseImage } from './base-image-format.ts';
 import { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
+import { exchangedPayload, placed, storePart } from './payload.ts';
 import { plannedRawImage, type WantedForm } from './planned-raw-image.ts';
 import { withoutRange, type RawImagePlan, type Transplant } from './raw-artifact.ts';
 import { onDisk, planOnBase, plannedPartition } from './raw-plan.ts';
@@ -12,7 +13,7 @@ export const rawExchange: ArtifactExchange = {
     const { device, store } = await ownOf(artifact);
     return { store: readerSlice(device.content, store.start, store.size), foundAs: device.table.type };
   },
-  async planUpdate({ variant, from, rootfs, store: filesystem }, wanted) {
+  async planUpdate({ variant, from, file, rootfs, store: filesystem, signature }, wanted) {
     const { device, store, data } = await ownOf(from);
     if (filesystem.sizeBytes !== store.size) throw new Error('the store is not as large as its partition');
     const storeRange = rangeOf(store);
@@ -27,18 +28,20 @@ export const rawExchange: ArtifactExchange = {
     const { partition: system } = onDisk({ base: from, rootfs }, formsOf(wanted)).rootfs;
     const numbers = { store: store.number, data: data.number, rootfs: system.number };
     const places = { rootfs: system, store };
+    const fresh = [storePart({ store: filesystem, signature }, store.start)];
+    const payload = exchangedPayload(variant, undefined, file.payload, fresh);
     const layout = {
       size: device.content.size,
       partitions: device.table.partitions.map((partition) => plannedPartition(partition, numbers)),
     };
     return {
-      ...(await plannedRawImage({ variant, image, vendor: device, places }, formsOf(wanted), async () => {})),
+      ...(await plannedRawImage({ variant, image, vendor: device, places, payload }, formsOf(wanted), async () => {})),
       table: { type: device.table.type, before: layout, after: layout },
       changes: [],
       warnings: [],
     };
   },
-  async planRebase({ from, ...release }, wanted) {
+  async planRebase({ from, file, ...release }, wanted) {
     const { device, store, data } = await ownOf(from);
     const own = {
       storeBytes: store.size,
@@ -47,6 +50,11 @@ export const rawExchange: ArtifactExchange = {
         filesystems: [],
         transplants: [transplant(device, store, storePlace), transplant(device, data, dataPlace)],
       }),
+      payload: (storePlace: Partition, dataPlace: Partition) =>
+        file.payload?.parts.map(({ name, ranges }) => ({
+          name,
+          ranges: placed(ranges, name === 'store' ? storePlace.start - store.start : dataPlace.start - data.start),
+        })),
     };
     return await planOnBase(release, own, formsOf(wanted));
   },

@@ -18,7 +18,7 @@ export interface OwnContent {
   readonly dataBytes: number;
   place(store: Partition, data: Partition): Pick<RawImagePlan, 'filesystems' | 'transplants'>;
   /** What of both does not depend on the signing key, when that is known. */
-  payload?(store: Partition, data: Partition): readonly PayloadPart[];
+  payload?(store: Partition, data: Partition): readonly PayloadPart[] | undefined;
 }
 
 /** The vendor's disk with our partitions behind its own, in every form that is wanted. */

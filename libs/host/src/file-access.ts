@@ -59,6 +59,17 @@ export function fileWriter(handle: FileHandle, path?: string): RandomWriter {
   };
 }
 
+/** Brings the bytes to the disk and closes the file, also where that fails. */
+export async function closeSynced(handle: FileHandle, path: string): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    throw withPath(error, path);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The file system's error with the path that it is about, which Node leaves out where a handle is open already. */
 export function withPath(error: unknown, path: string): unknown {
   if (error instanceof Error && 'syscall' in error && !('path' in error)) Object.assign(error, { path });

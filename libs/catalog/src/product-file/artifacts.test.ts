@@ -14,7 +14,7 @@ variants: { basic: { apps: [app] } }
 ${artifacts === '' ? '' : `artifacts: ${artifacts}`}
 `;
 const artifactsOf = (text: string, machines = MACHINE) =>
-  parseProduct('boxship.yaml', product(text, machines)).machines[0]!.artifacts;
+  parseProduct('boxship.yaml', product(text, machines)).machines[0]!.artifacts.map(({ options }) => options);
 const fault = (text: string, machines = MACHINE): string => {
   try {
     artifactsOf(text, machines);

@@ -5,10 +5,10 @@ import { nearest } from '../schema-problems.ts';
 import type { YamlFile } from '../yaml-file.ts';
 import type { ArtifactsYaml } from './product-yaml.ts';
 
-/** One entry of a list `artifacts`, and where it stands. */
+/** One entry of a list `artifacts`, and where it stands; a default stands nowhere. */
 export interface WrittenArtifact {
   readonly options: ArtifactOptions;
-  readonly where: Location;
+  readonly where?: Location;
 }
 
 /** The list at `path`. Problems: UNKNOWN_FORMAT, DUPLICATE_ARTIFACT, and those that the formats have with their options. */
@@ -60,12 +60,12 @@ export function artifactsFor(
   recipe: Pick<Recipe, 'artifacts'> | undefined,
   written: readonly WrittenArtifact[] | undefined,
   problems: Problem[],
-): readonly ArtifactOptions[] {
+): readonly WrittenArtifact[] {
   const rules = recipe?.artifacts;
   const taken = rules?.flatMap(({ formats }) => formats);
   if (!written) {
     const formats = !taken || DEFAULT_ARTIFACTS.every((one) => taken.includes(one)) ? DEFAULT_ARTIFACTS : [taken[0]!];
-    return formats.map((name) => artifactFormat(name).readOptions({}));
+    return formats.map((name) => ({ options: artifactFormat(name).readOptions({}) }));
   }
   for (const { options, where } of written) {
     if (!rules || taken!.includes(options.format)) continue;
@@ -74,10 +74,10 @@ export function artifactsFor(
       code: 'FORMAT_NOT_TAKEN',
       message: `"${machine}" does not take the artifact ${options.format}`,
       hint: `A machine may have a list of its own: machines.${machine}.artifacts. What its recipe names:${list.join('')}`,
-      where,
+      ...(where ? { where } : {}),
     });
   }
-  return written.map(({ options }) => options);
+  return written;
 }
 
 function readOptions(

@@ -29,6 +29,7 @@ export const mender: DiskImageForm = {
     ...(deviceType === undefined ? {} : { deviceType: deviceType as string }),
     module: module as string,
   }),
+  checkKey: ({ publicKeyPem }) => void spkiOf(publicKeyPem),
   describe: (options) => `mender with content ${optionsOf(options).content}`,
   programs: () => ['gzip'],
   async files(image, options) {

@@ -6,7 +6,7 @@ import { makeFolder, runProgram, writeFileAtomically } from '@boxship/host';
 import type { ArtifactOptions, Variant } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
-import { signingCertificate } from '../cms/certificate.ts';
+import { checkCertificate, signingCertificate } from '../cms/certificate.ts';
 import { cmsSignature } from '../cms/signed-data.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 import { certificateName, writeCertificate } from '../update/certificate-file.ts';
@@ -31,6 +31,7 @@ export const rauc: DiskImageForm = {
     storeSlot: storeSlot as string,
     rootfsSlot: rootfsSlot as string,
   }),
+  checkKey: checkCertificate,
   describe: (options) => `rauc with content ${String(options['content'])}, bundle ${optionsOf(options).bundle}`,
   programs: () => ['mksquashfs'],
   async files(image, options) {

@@ -1,8 +1,8 @@
-import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile } from '@boxship/disk';
 import { planTar, readRootfsTree, writeTar, type TarPlan } from '@boxship/filesystem';
-import { fileWriter, withPath, writeFileAtomically } from '@boxship/host';
+import { closeSynced, fileWriter, withPath, writeFileAtomically } from '@boxship/host';
 import type { ArtifactOptions, ContentSource, Tree } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import {
@@ -79,6 +79,7 @@ async function plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]
       partitionsFile.name,
     ],
     table: { type: 'mbr', before: layout(partitions.slice(0, 1)), after: layout(partitions) },
+    isNominal: true,
     changes: changesOf(edits, socket),
     warnings: [],
     bytesToWrite: rootfsPlan.size + storePlan.size,
@@ -176,15 +177,5 @@ async function writeArchive(
   } catch (error) {
     await handle.close().catch(() => {});
     throw error;
-  }
-}
-
-async function closeSynced(handle: FileHandle, path: string): Promise<void> {
-  try {
-    await handle.sync();
-  } catch (error) {
-    throw withPath(error, path);
-  } finally {
-    await handle.close();
   }
 }

@@ -5,7 +5,7 @@ import { runProgram } from '@boxship/host';
 import { UserError, type ArtifactOptions, type Digest, type Variant } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
-import { signingCertificate } from '../cms/certificate.ts';
+import { checkCertificate, signingCertificate } from '../cms/certificate.ts';
 import { cmsSignature } from '../cms/signed-data.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 import { appendFile, writeNewArchive } from '../update/archive-file.ts';
@@ -53,6 +53,7 @@ export const swupdate: DiskImageForm = {
       'Write swupdate: { rootfsDevice: /dev/… }: the slot that is not running.',
     );
   },
+  checkKey: checkCertificate,
   describe: (options) => `swupdate with content ${String(options['content'])}`,
   programs: (options) => {
     const program = COMPRESSORS[optionsOf(options).compression]?.program;

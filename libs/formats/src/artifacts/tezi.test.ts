@@ -1,5 +1,5 @@
 /* eslint-disable @typescript-eslint/no-explicit-any -- the sample is bent in ways that no type has */
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planExt4 } from '@boxship/filesystem';
@@ -59,6 +59,7 @@ async function withRelease<T>(
     storeTree: tree,
     identity: () => UUID,
     socket: () => socket,
+    productFile: (path: string) => join(folder, path),
   });
 }
 
@@ -148,6 +149,50 @@ describe('an artifact for Toradex Easy Installer', () => {
   it('has the name and the rest that the product file gives', async () => {
     const { json } = await write(await sampleWith(() => {}), { name: 'Acme', description: 'A', autoinstall: true });
     expect(json).toMatchObject({ name: 'Acme', description: 'A', autoinstall: true });
+  });
+
+  it('has licence, release notes, pictures and provisioning data of the product, beside what the vendor has', async () => {
+    const files = {
+      'eula.html': '<p>All yours',
+      'NOTES.txt': 'New: blue\n',
+      'look.tar': 'pictures',
+      'a.png': 'icon',
+      'online.json': '{"client_id":"x"}',
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    await mkdir(join(folder, 'shared'));
+    await writeFile(join(folder, 'shared/root.crt'), Buffer.alloc(5000));
+    await runProgram('tar', ['-C', join(folder, 'shared'), '-czf', join(folder, 'shared.tar.gz'), '.']);
+    const vendor = await sampleWith((json) => (json.license = 'prepare.sh'));
+    const { out, json, plan } = await write(vendor, {
+      license: 'eula.html', licenseTitle: 'Acme', releaseNotes: 'NOTES.txt', releaseNotesTitle: 'News', marketing: 'look.tar', icon: 'a.png',
+      provisioning: 'shared.tar.gz', onlineProvisioning: 'online.json',
+    }); // prettier-ignore
+    expect(json).toMatchObject({
+      license: 'boxship-license.html', license_title: 'Acme', releasenotes: 'boxship-releasenotes.txt', releasenotes_title: 'News',
+      marketing: 'boxship-marketing.tar', icon: 'boxship-icon.png',
+    }); // prettier-ignore
+    expect(json.blockdevs[0].partitions[1].content.filelist).toEqual([
+      'boxship-socket.tar:/:true', 'boxship-provisioning.tar.gz:/var/sota/import/:true', 'boxship-online-provisioning.tar:/var/sota/:true',
+    ]); // prettier-ignore
+    // the socket has 3 blocks, the archive a folder and a file of 2, the JSON 1
+    expect(json.blockdevs[0].partitions[1].content.uncompressed_size).toBe(1.25 + 7 / 256);
+    expect(await readFile(join(out, json.license), 'utf8')).toBe(files['eula.html']);
+    await runProgram('cmp', [join(out, 'boxship-provisioning.tar.gz'), join(folder, 'shared.tar.gz')]);
+    const { stdout } = await runProgram('tar', ['-tvf', join(out, 'boxship-online-provisioning.tar')]);
+    expect(stdout.toString()).toMatch(/^-rw-r----- 0\/0 +17 1970-01-02 .* auto-provisioning\.json\n$/);
+    for (const name of ['toradexlinux.png', 'marketing.tar', 'prepare.sh'])
+      await runProgram('cmp', [join(out, name), join(vendor, name)]);
+    await using again = await teziBase.read(join(out, plan.files[0]!), { cache: openCache(join(folder, 'cache')) });
+    expect(again.tezi!.json).toEqual(json);
+
+    await expect(write(vendor, { onlineProvisioning: 'NOTES.txt' })).rejects.toThrow(/NOTES\.txt is no JSON/);
+    await expect(write(vendor, { provisioning: 'a.png' })).rejects.toThrow(/a\.png is no tar archive/);
+    await expect(
+      tezi.plan({ productFile: () => join(folder, 'a.png'), variant: { epoch: 0 } } as any, [
+        { format: 'tezi', icon: 'a.png', iconDigest: 'sha256:0' },
+      ]),
+    ).rejects.toThrow(/the plan has sha256:0/);
   });
 
   it('is refused where our partitions cannot be', async () => {

@@ -32,7 +32,19 @@ export async function signingCertificate(signer: UpdateSigner, name: string): Pr
     const made = await selfSigned(signer, spki, name);
     return { ...described(made), chain: [made], selfSigned: pemOf(made) };
   }
-  const blocks = signer.certificatePem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const chain = givenChain(spki, signer.certificatePem);
+  return { ...described(chain[0]), chain };
+}
+
+/** What `signingCertificate` would refuse, before anything is signed. Errors: BAD_CERTIFICATE, UNSUPPORTED_KEY. */
+export function checkCertificate({ publicKeyPem, certificatePem }: Omit<UpdateSigner, 'sign'>): void {
+  const spki = spkiOf(publicKeyPem);
+  if (certificatePem !== undefined) givenChain(spki, certificatePem);
+}
+
+/** DER of each, that of the key first. */
+function givenChain(spki: Buffer, pem: string): readonly [Buffer, ...Buffer[]] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   const bad = (why: string) =>
     new UserError('BAD_CERTIFICATE', `the certificate of the signing key ${why}`, 'Give PEM: the certificate of the key first, those of its issuers behind it.'); // prettier-ignore
   let chain: readonly X509Certificate[];
@@ -41,10 +53,10 @@ export async function signingCertificate(signer: UpdateSigner, name: string): Pr
   } catch {
     throw bad('cannot be read');
   }
-  const [first] = chain;
+  const [first, ...issuers] = chain;
   if (!first) throw bad('is not in PEM');
   if (!spki.equals(first.publicKey.export({ type: 'spki', format: 'der' }))) throw bad('is of another key');
-  return { ...described(first.raw), chain: chain.map(({ raw }) => raw) };
+  return [first.raw, ...issuers.map(({ raw }) => raw)];
 }
 
 /** SubjectPublicKeyInfo of the key in DER. Errors: UNSUPPORTED_KEY for other than ECDSA. */

@@ -1,4 +1,5 @@
 import { MiB } from '@boxship/model';
+import type { OwnFile } from './own-files.ts';
 import { FILELIST_FORMAT, type TeziBlockDevice, type TeziImageJson, type TeziPartition } from './image-json.ts';
 import type { TeziRootfs } from './find-rootfs.ts';
 import type { TeziImage } from './tezi-image.ts';
@@ -10,16 +11,20 @@ export const OWN_FILES = {
   data: 'boxship-data.tar',
 } as const;
 
-/** Fields of image.json that a product may set. */
+/** Fields of image.json that a product may set, besides those that name files. */
 export interface TeziFields {
   readonly name?: string;
   readonly description?: string;
   /** Installs without a question as soon as the installer sees the image. */
   readonly autoinstall?: boolean;
+  /** Of the window with the licence, and of that with the release notes. */
+  readonly licenseTitle?: string;
+  readonly releaseNotesTitle?: string;
 }
 
 export interface ImageJsonChanges {
   readonly fields: TeziFields;
+  readonly files: readonly OwnFile[];
   readonly product: string;
   readonly version: string;
   /** Seconds since 1970. */
@@ -44,20 +49,24 @@ const LINUX = '83';
  * where it must be. Text, with a newline at the end.
  */
 export function composeImageJson(image: TeziImage, rootfs: TeziRootfs, changes: ImageJsonChanges): string {
-  const { fields, product, version, epoch, socketBytes } = changes;
+  const { fields, files, product, version, epoch, socketBytes } = changes;
+  const unpacked: readonly Unpacked[] = [
+    ...(socketBytes === undefined ? [] : [{ entry: `${OWN_FILES.socket}:/:true`, bytes: socketBytes }]),
+    ...files.flatMap(({ name, unpacked: to }) => (to ? [{ entry: `${name}:${to.folder}:true`, bytes: to.bytes }] : [])),
+  ];
   const { json, configFormat } = image;
   const [, device, , partition] = rootfs.path as [string, number, string, number];
   const blockdevs = json.blockdevs!.map((blockdev, i): TeziBlockDevice => {
     if (i !== device) return blockdev;
-    const partitions = blockdev.partitions!.map((one, j) => (j === partition ? withSocket(one, socketBytes) : one));
+    const partitions = blockdev.partitions!.map((one, j) => (j === partition ? withFiles(one, unpacked) : one));
     return { ...blockdev, partitions: [...partitions, ...ownPartitions(blockdev, changes)] };
   });
   const composed: TeziImageJson & Record<string, unknown> = {
     ...json,
-    config_format: socketBytes === undefined ? configFormat : Math.max(configFormat, FILELIST_FORMAT),
+    config_format: unpacked.length === 0 ? configFormat : Math.max(configFormat, FILELIST_FORMAT),
     name: fields.name ?? `${json.name} with ${product}`,
-    ...(fields.description === undefined ? {} : { description: fields.description }),
-    ...(fields.autoinstall === undefined ? {} : { autoinstall: fields.autoinstall }),
+    ...writtenFields(fields),
+    ...Object.fromEntries(files.flatMap(({ field, name }) => (field ? [[field, name]] : []))),
     version,
     release_date: new Date(epoch * 1000).toISOString().slice(0, 10),
     blockdevs,
@@ -65,16 +74,29 @@ export function composeImageJson(image: TeziImage, rootfs: TeziRootfs, changes: 
   return `${JSON.stringify(composed, null, 4)}\n`;
 }
 
-function withSocket(partition: TeziPartition, socketBytes: number | undefined): TeziPartition {
-  if (socketBytes === undefined) return partition;
+/** Fields of image.json as the product file has them; those that it leaves out are the vendor's. */
+export function writtenFields(fields: TeziFields): Record<string, unknown> {
+  const { description, autoinstall, licenseTitle, releaseNotesTitle } = fields;
+  const all = { description, autoinstall, license_title: licenseTitle, releasenotes_title: releaseNotesTitle };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** What the installer unpacks over the rootfs: an entry of `filelist`, and the bytes that it takes there. */
+interface Unpacked {
+  readonly entry: string;
+  readonly bytes: number;
+}
+
+function withFiles(partition: TeziPartition, files: readonly Unpacked[]): TeziPartition {
+  if (files.length === 0) return partition;
   const content = partition.content!;
   const size = Number(content.uncompressed_size ?? 0);
   return {
     ...partition,
     content: {
       ...content,
-      uncompressed_size: size + inMiB(socketBytes),
-      filelist: [...(content.filelist ?? []), `${OWN_FILES.socket}:/:true`],
+      uncompressed_size: size + inMiB(files.reduce((sum, { bytes }) => sum + bytes, 0)),
+      filelist: [...(content.filelist ?? []), ...files.map(({ entry }) => entry)],
     },
   };
 }

@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashParts } from '@boxship/disk';
 import { tarHeader, type Ext4Plan } from '@boxship/filesystem';
-import { fileWriter, withPath } from '@boxship/host';
+import { closeSynced, fileWriter, withPath } from '@boxship/host';
 import { alignUp, writerSlice, type ContentSource, type RandomWriter } from '@boxship/model';
 import type { ArtifactSink } from '../artifact-format.ts';
 import type { PayloadPlan } from '../payload.ts';
@@ -34,6 +34,11 @@ export function planArchive(folder: string, parts: readonly ArchivePart[], epoch
     return { part, header, start };
   });
   return { size: position + 2 * BLOCK, parts: placed };
+}
+
+/** Where the last file of an archive of `archiveSize` bytes begins, when it has `size` bytes. */
+export function lastFileStart(archiveSize: number, size: number): number {
+  return archiveSize - 2 * BLOCK - alignUp(size, BLOCK);
 }
 
 /** Opens the archive as a new file in `folder`. Errors: those of the file system, also when a file of the vendor changes meanwhile. */
@@ -73,7 +78,7 @@ export async function openArchive(
         ...{ descriptor: handle.fd, path, start, pieces: filesystem.contentPieces(source) },
         onWritten() {}, // the archive is digested when it is whole
       })),
-    settle: () => close(handle, path),
+    settle: () => closeSynced(handle, path),
     async finish() {
       const counted = payload?.parts.map(({ ranges }) => ranges) ?? [];
       const { size, digest, parts } = await hashParts(path, counted);
@@ -98,14 +103,4 @@ async function copyFile(
   }
   if (done === size) return;
   throw new Error(`${name} changed while it was read: it had ${size} bytes`);
-}
-
-async function close(handle: FileHandle, path: string): Promise<void> {
-  try {
-    await handle.sync();
-  } catch (error) {
-    throw withPath(error, path);
-  } finally {
-    await handle.close();
-  }
 }

@@ -6,13 +6,16 @@ import { MiB, UserError, type RandomReader, type Variant } from '@boxship/model'
 import type { ArtifactExchange } from '../artifact-exchange.ts';
 import type { PlannedPartition } from '../artifact-format.ts';
 import type { BaseImage } from '../base-image-format.ts';
-import { OWN_FILES, type TeziFields } from './compose-image-json.ts';
+import { OWN_FILES, writtenFields, type TeziFields } from './compose-image-json.ts';
+import { ownFileName, readOwnFiles } from './own-files.ts';
 import { findTeziRootfs } from './find-rootfs.ts';
 import type { TeziPartition } from './image-json.ts';
 import { IMAGE_JSON } from './tezi-folder.ts';
 import type { TeziImage } from './tezi-image.ts';
-import type { ArchivePart } from './tezi-archive.ts';
-import { bytesPart, planOnTezi, plannedArchive, vendorParts } from './tezi-plan.ts';
+import { lastFileStart, type ArchivePart, type ArchivePlan } from './tezi-archive.ts';
+import type { ArtifactFile } from '../artifact-file.ts';
+import { exchangedPayload, placed, storePart } from '../payload.ts';
+import { bytesPart, planOnTezi, plannedArchive, vendorParts, wholePart } from './tezi-plan.ts';
 
 /** Exchanges a half of an archive of ours: the image of the store, or all but that and the archive of the data. */
 export const teziExchange: ArtifactExchange = {
@@ -28,7 +31,7 @@ export const teziExchange: ArtifactExchange = {
         : {}),
     };
   },
-  async planUpdate({ variant, from, store }, [wanted]) {
+  async planUpdate({ variant, from, file, store, signature }, [wanted]) {
     const image = ownImage(from);
     const json = otherApps(image, wanted!.options as TeziFields, variant);
     const parts: readonly ArchivePart[] = [
@@ -37,22 +40,37 @@ export const teziExchange: ArtifactExchange = {
       { name: OWN_FILES.store, size: store.sizeBytes, filesystem: store },
     ];
     const layout = layoutOf(image, variant);
-    return { ...plannedArchive(variant, parts), table: layout, changes: [], warnings: [] };
+    const payload = ({ parts: placedParts }: ArchivePlan) => {
+      const fresh = placedParts.map(({ part, start }) =>
+        part.name === OWN_FILES.store ? storePart({ store, signature }, start) : wholePart(part.name, start, part.size),
+      );
+      return exchangedPayload(variant, undefined, file.payload, fresh);
+    };
+    return { ...plannedArchive(variant, parts, payload), table: layout, changes: [], warnings: [] };
   },
-  async planRebase({ from, ...release }, [wanted]) {
+  async planRebase({ from, file, ...release }, [wanted]) {
     const image = ownImage(from);
     const { data } = ownPartitions(image);
     const part = (name: string): ArchivePart & { readonly size: number } =>
       vendorParts(image).find((one) => one.name === name)!;
+    const pathOf = (option: string, written: string) => join(image.folder, ownFileName(option, written));
     return await planOnTezi(release, wanted!.options as TeziFields, {
+      files: await readOwnFiles(wanted!.options, '/var', pathOf, release.variant.epoch),
       storeBytes: part(OWN_FILES.store).size,
       store: part(OWN_FILES.store),
       dataBytes: Number(data.partition_size_nominal) * MiB,
       dataContentBytes: Number(data.content?.uncompressed_size ?? 0) * MiB,
       data: part(OWN_FILES.data),
+      payload: (start) => movedStore(file, part(OWN_FILES.store).size, start),
     });
   },
 };
+
+/** The store is the last file of an archive of ours (`planOnTezi`): its end tells where it begins. */
+function movedStore({ size, payload }: Pick<ArtifactFile, 'size' | 'payload'>, bytes: number, start: number) {
+  const old = payload?.parts.find(({ name }) => name === 'store');
+  return old && { name: old.name, ranges: placed(old.ranges, start - lastFileStart(size, bytes)) };
+}
 
 /** Errors: NO_STORE. */
 function ownImage({ tezi }: Pick<BaseImage, 'tezi'>): TeziImage {
@@ -80,8 +98,7 @@ function otherApps({ json }: TeziImage, fields: TeziFields, { version, epoch }: 
   const changed = {
     ...json,
     ...(fields.name === undefined ? {} : { name: fields.name }),
-    ...(fields.description === undefined ? {} : { description: fields.description }),
-    ...(fields.autoinstall === undefined ? {} : { autoinstall: fields.autoinstall }),
+    ...writtenFields(fields),
     version,
     release_date: new Date(epoch * 1000).toISOString().slice(0, 10),
   };

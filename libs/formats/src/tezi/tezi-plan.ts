@@ -11,6 +11,7 @@ import {
 import { planPayload, type PayloadPart, type PayloadPlan } from '../payload.ts';
 import { editedEntries } from '../rootfs-with-socket.ts';
 import { composeImageJson, OWN_FILES, type TeziFields } from './compose-image-json.ts';
+import type { OwnFile } from './own-files.ts';
 import { findTeziRootfs, type TeziRootfs } from './find-rootfs.ts';
 import type { TeziPartition } from './image-json.ts';
 import { openArchive, planArchive, type ArchivePart, type ArchivePlan } from './tezi-archive.ts';
@@ -19,6 +20,8 @@ import type { TeziImage } from './tezi-image.ts';
 
 /** Our partitions as parts of an archive. Sizes in bytes. */
 export interface OwnParts {
+  /** Files of the product that the options name. */
+  readonly files: readonly OwnFile[];
   /** Of the store's file system. */
   readonly storeBytes: number;
   readonly store: ArchivePart;
@@ -27,7 +30,7 @@ export interface OwnParts {
   readonly dataContentBytes: number;
   readonly data: ArchivePart;
   /** What of the store at `start` does not depend on the signing key, when that is known. */
-  readonly payload?: (start: number) => PayloadPart;
+  readonly payload?: (start: number) => PayloadPart | undefined;
 }
 
 /** The installer makes an MBR unless it is told otherwise. */
@@ -41,7 +44,7 @@ export async function planOnTezi(
 ): Promise<PlannedArtifact> {
   const { variant } = release;
   const { epoch } = variant;
-  const { image, rootfs } = installable(release);
+  const { image, rootfs } = installable(release, own.files);
   // the installer gives partitions no names that could be chosen: they are found by their file systems
   const socket = release.socket('mbr');
   const edits = socket.entries.length > 0 ? await release.rootfs.planEdit(socket.entries, { epoch }) : [];
@@ -50,6 +53,7 @@ export async function planOnTezi(
   const socketTar = socket.entries.length > 0 ? await tarOf(files) : undefined;
   const json = composeImageJson(image, rootfs, {
     fields,
+    files: own.files,
     product: variant.product,
     version: variant.version,
     epoch,
@@ -59,17 +63,19 @@ export async function planOnTezi(
     dataContentBytes: own.dataContentBytes,
     dataUuid: release.identity('data'),
   });
-  refuseFullRootfs(image, rootfs, socketTar ? unpackedSize(files) : 0);
+  const provisioned = own.files.reduce((sum, { unpacked }) => sum + (unpacked?.bytes ?? 0), 0);
+  refuseFullRootfs(image, rootfs, (socketTar ? unpackedSize(files) : 0) + provisioned);
   const parts: readonly ArchivePart[] = [
     bytesPart(IMAGE_JSON, Buffer.from(json)), // first, as Toradex's build has it: it is found without reading on
     ...vendorParts(image),
     ...(socketTar ? [bytesPart(OWN_FILES.socket, socketTar)] : []),
+    ...own.files.map(({ name, bytes }) => bytesPart(name, bytes)),
     own.data,
     own.store,
   ];
   const changes = changesOf(edits, socket);
   return {
-    ...plannedArchive(variant, parts, (archive) => own.payload && payloadOf(archive, own.payload, variant, changes)),
+    ...plannedArchive(variant, parts, (archive) => payloadOf(archive, own, variant, changes)),
     table: layouts(image, rootfs, own),
     changes,
     warnings: warningsOf(image, rootfs),
@@ -79,17 +85,21 @@ export async function planOnTezi(
 /** The vendor's files are in the digest of the base, the socket holds the key: all else of the archive. */
 function payloadOf(
   { parts }: ArchivePlan,
-  payload: (start: number) => PayloadPart,
+  { store, data, files, payload }: OwnParts,
   variant: Variant,
   changes: readonly RootfsChange[],
-): PayloadPlan {
-  const counted = parts.flatMap(({ part, start }): readonly PayloadPart[] => {
-    if ('filesystem' in part) return [payload(start)];
-    return 'bytes' in part && part.name !== OWN_FILES.socket
-      ? [{ name: part.name, ranges: [{ start, end: start + part.size }] }]
-      : [];
+): PayloadPlan | undefined {
+  const counted = new Set([IMAGE_JSON, data.name, ...files.map(({ name }) => name)]);
+  const all = parts.flatMap(({ part, start }): readonly (PayloadPart | undefined)[] => {
+    if (part.name === store.name) return [payload?.(start)];
+    return counted.has(part.name) ? [wholePart(part.name, start, part.size)] : [];
   });
-  return planPayload(variant, changes, counted);
+  const known = all.filter((part) => part !== undefined);
+  return known.length === all.length ? planPayload(variant, changes, known) : undefined;
+}
+
+export function wholePart(name: string, start: number, size: number): PayloadPart {
+  return { name, ranges: [{ start, end: start + size }] };
 }
 
 export function bytesPart(name: string, bytes: Uint8Array): ArchivePart {
@@ -127,10 +137,10 @@ function bundleName({ product, version, machine, name }: Variant): string {
  * The vendor's image, when our partitions can be added to it.
  * Errors: BASE_IS_NO_TEZI, TEZI_NAND, TEZI_OWN_FILE, TEZI_MBR_FULL.
  */
-function installable({ base, variant }: Pick<ArtifactRelease, 'base' | 'variant'>): {
-  readonly image: TeziImage;
-  readonly rootfs: TeziRootfs;
-} {
+function installable(
+  { base, variant }: Pick<ArtifactRelease, 'base' | 'variant'>,
+  files: readonly OwnFile[],
+): { readonly image: TeziImage; readonly rootfs: TeziRootfs } {
   const image = base.tezi;
   if (!image) {
     throw new UserError(
@@ -150,7 +160,7 @@ function installable({ base, variant }: Pick<ArtifactRelease, 'base' | 'variant'
       where,
     );
   }
-  for (const own of Object.values(OWN_FILES)) {
+  for (const own of [...Object.values(OWN_FILES), ...files.map(({ name }) => name)]) {
     if (!image.files.some(({ name }) => name === own)) continue;
     throw new UserError(
       'TEZI_OWN_FILE',
