@@ -5,14 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readComposeFile, refusedServiceKeys, serviceKeys } from '@boxship/compose-spec';
-import {
-  engines,
-  k3sComposeKeys,
-  k3sManifests,
-  type ComposeKeys,
-  type Engine,
-  type KeySupport,
-} from '@boxship/engines';
+import { engines, type ComposeKeys, type Engine, type KeySupport } from '@boxship/engines';
 import { UserError, type App, type DeviceFacts, type Tree } from '@boxship/model';
 import { KEY_SAMPLES, sampleText, type KeySample } from '../../libs/compose-spec/src/fixtures/key-samples.ts';
 
@@ -24,11 +17,9 @@ const MARK = '<!-- The table is made';
 /** What starts an app, file by file, without its Compose file. */
 type Start = (app: App) => Promise<Record<string, string>>;
 
-const started: readonly (readonly [name: string, support: ComposeKeys, start: Start])[] = [
-  ...Object.entries<Engine>(engines).map(([name, engine]) => [name, engine.composeKeys, (app: App) => startOf(engine, app)] as const),
-  // as long as the engine itself is none of the registry
-  ...('k3s' in engines ? [] : [['k3s', k3sComposeKeys, manifestsOf] as const]),
-]; // prettier-ignore
+const started: readonly (readonly [name: string, support: ComposeKeys, start: Start])[] = Object.entries<Engine>(
+  engines,
+).map(([name, engine]) => [name, engine.composeKeys, (app: App) => startOf(engine, app)] as const);
 
 function words(support: KeySupport | undefined): string {
   if (support === undefined) return 'not written down';
@@ -89,11 +80,6 @@ async function startOf(engine: Engine, app: App): Promise<Record<string, string>
     files[entry.path] = Buffer.concat(chunks).toString();
   }
   return files;
-}
-
-async function manifestsOf(app: App): Promise<Record<string, string>> {
-  const names = new Map(app.services.map(({ image }) => [image, image]));
-  return await Promise.resolve(Object.fromEntries(k3sManifests(app, names).map((document, index) => [String(index), JSON.stringify(document)]))); // prettier-ignore
 }
 
 /** What samples have beside the key that they are about, and containerd's ctr does not: networks, health of another service, options of a volume. */

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Release } from '@boxship/compose';
 import { runProgram } from '@boxship/host';
+import { inspectPath } from '@boxship/inspect';
 import { describe, expect, it } from 'vitest';
-import { fearProduct } from './fear-product.ts';
+import { fearProduct, IMAGE } from './fear-product.ts';
 
 // One product file, several engines: a variant's goes before its machine's, and that before the product's.
 
@@ -47,12 +48,34 @@ describe('the engine of a variant', () => {
     );
   });
 
-  it.each(['k3s', 'constructor'])('%s: no store of it can be made, and plan says which can', async (engine) => {
+  it('k3s: its own images are locked and in the store with those of the apps, and the plan says that it is unproven', async () => {
+    const pause = 'registry.example.com/rancher/pause:3.6';
+    await using product = await fearProduct({
+      base: { files: { 'usr/local/bin/k3s': 'x', 'etc/rancher/k3s/config.yaml': 'pause-image: "rancher/pause:3.6"\ndisable:\n  - coredns\n' } },
+      yaml: (text) => `${text.replace('images:\n', `images:\n  ${pause}: { from: "oci:./images/app:1" }\n`)}engine: { name: k3s, images: ["${pause}"] }\n`,
+    });
+    const { images } = await product.lock();
+    expect(images.map(({ reference }) => reference)).toContain(pause);
+    const [plan] = await product.plan();
+    expect(plan!.warnings.filter((text) => /k3s|pause/.test(text))).toEqual([expect.stringContaining('k3s is unproven')]);
+    expect(plan!.variant.images.map(({ reference }) => reference)).toEqual(images.map(({ reference }) => reference));
+    await product.compose();
+    const ask = await debugfsOf(join(product.out, 'acme-1.0.0/tiny-k3s-basic'));
+    expect(JSON.parse((await ask('store', 'cat /apps/app/manifests/boxship-app.yaml')).split('---\n').at(-1)!)).toMatchObject({ kind: 'Job' });
+    expect(await ask('rootfs', 'stat /usr/lib/systemd/system/k3s.service.d/10-boxship.conf')).toContain('Type: regular');
+    const database = await ask('store', 'cat /k3s-containerd/io.containerd.metadata.v1.bolt/meta.db');
+    expect(database).toContain(pause);
+    expect(`${await ask('rootfs', 'ls /etc/rancher')}${await ask('data', 'ls /')}`).not.toMatch(/token|server/); // made on the device
+    const store = await inspectPath(join(product.out, 'acme-1.0.0/tiny-k3s-basic/acme-1.0.0-tiny-basic.img'), { cache: product.cache });
+    expect(JSON.stringify(store)).toContain(`"names":["${IMAGE}","registry.example.com/acme/app@sha256:`);
+  }); // prettier-ignore
+
+  it.each(['rkt', 'constructor'])('%s: no store of it can be made, and plan says which can', async (engine) => {
     await using product = await fearProduct({ yaml: (text) => text.replace('basic: {', `basic: { engine: ${engine},`) });
     await product.lock();
     await expect(product.plan()).rejects.toMatchObject({
       code: 'UNKNOWN_ENGINE',
-      problems: [{ hint: 'Known: containerd, docker, podman.' }],
+      problems: [{ hint: 'Known: containerd, docker, k3s, podman.' }],
     });
   }); // prettier-ignore
 

@@ -20,6 +20,7 @@ export function withContainerd<T>(
     readonly state: string;
     readonly folders?: readonly string[];
     readonly cri?: boolean;
+    readonly sandboxImage?: string;
   },
   work: (containerd: Containerd) => Promise<T>,
 ): Promise<T>;

@@ -10,9 +10,9 @@ export const CONTAINERD_VERSIONS = { 1.6: '20.10', 1.7: '26.1', 2.1: '28' };
 
 /**
  * Calls `work` with a containerd of `version` on the folder `state`, and stops it whatever happens. `containerd.ctr(…)` is what
- * `ctr` prints; `cri`: with the CRI plugin. `folders`: others that it may see.
+ * `ctr` prints; `cri`: with the CRI plugin, whose pods have the image `sandboxImage` beside their containers. `folders`: others that it may see.
  */
-export async function withContainerd({ version, state, folders = [], cri = false }, work) {
+export async function withContainerd({ version, state, folders = [], cri = false, sandboxImage = '' }, work) {
   const { folder: root } = await dockerRoot(CONTAINERD_VERSIONS[version]);
   const own = mkdtempSync(join(tmpdir(), 'boxship-containerd-'));
   mkdirSync(state, { recursive: true });
@@ -22,7 +22,10 @@ export async function withContainerd({ version, state, folders = [], cri = false
     : ['io.containerd.grpc.v1.cri', 'io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime'];
   writeFileSync(
     join(own, 'config.toml'),
-    `version = 2\nroot = "${state}"\nstate = "${own}/state"\ndisabled_plugins = ${JSON.stringify(disabled)}\n[grpc]\n  address = "${socket}"\n`,
+    `version = 2\nroot = "${state}"\nstate = "${own}/state"\ndisabled_plugins = ${JSON.stringify(disabled)}\n[grpc]\n  address = "${socket}"\n` +
+      (sandboxImage
+        ? `[plugins."io.containerd.grpc.v1.cri"]\n  sandbox_image = "${sandboxImage}"\n  restrict_oom_score_adj = true\n`
+        : ''),
   );
   const log = join(own, 'log');
   const output = openSync(log, 'a');
@@ -40,7 +43,7 @@ export async function withContainerd({ version, state, folders = [], cri = false
         return await work({ version, ctr, socket, session, log: text });
       } finally {
         // its databases are whole when it has ended
-        await session.run('sh', ['-c', 'for p in /proc/[0-9]*; do [ "$(cat "$p/comm" 2>/dev/null)" = containerd ] && kill "${p#/proc/}"; done']).catch(() => {}); // prettier-ignore
+        await session.run('/run/busybox', ['sh', '-c', 'for p in /proc/[0-9]*; do read -r name 2>/dev/null <"$p/comm" && [ "$name" = containerd ] && kill "${p#/proc/}"; done']).catch(() => {}); // prettier-ignore
         for (let tries = 0; daemon.exitCode === null && daemon.signalCode === null && tries < 100; tries += 1) {
           await new Promise((done) => setTimeout(done, 100));
         }

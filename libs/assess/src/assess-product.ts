@@ -13,7 +13,7 @@ import {
   type ProductApps,
   type Recipe,
 } from '@boxship/catalog';
-import { engineBuilds, type EngineBuild } from '@boxship/engines';
+import { engines, type Engine } from '@boxship/engines';
 import { yoctoReleases } from '@boxship/yocto';
 import { readDeviceFacts } from '@boxship/filesystem';
 import { probeBaseImage } from '@boxship/formats';
@@ -68,7 +68,7 @@ export async function assessProduct(file: string, options: AssessOptions): Promi
     if (!machines.has(machine.name)) machines.set(machine.name, machineFacts(product, machine, lock, options));
     const { base, recipe, unknown } = await machines.get(machine.name)!;
     const engine = (variant.engine ?? machine.engine ?? product.engine).name; // as `resolveVariants`
-    const build = pick<EngineBuild>('engine', engineBuilds, engine);
+    const build = pick<Engine>('engine', engines, engine);
     const { services } = servicesOf(apps, variant.apps);
     const images = new Set(services.map(({ image }) => image));
     const bundle = lock && (await bundleOf(lock, machine.platform, images, options.cache));

@@ -1,4 +1,4 @@
-import { engineBuilds, footprints, type EngineBuild, type EngineFootprint } from '@boxship/engines';
+import { engines, footprints, type Engine, type EngineFootprint } from '@boxship/engines';
 import { pick } from '@boxship/model';
 
 /** What the engine costs. Errors: UNKNOWN_ENGINE, with the known ones. */
@@ -8,6 +8,6 @@ export function footprintOf(engine: string): EngineFootprint {
 
 /** Why a Yocto build cannot give the engine to the platform; undefined when it can. */
 export function whyNotBuilt(engine: string, platform: string): string | undefined {
-  const { known, why } = pick<EngineBuild>('engine', engineBuilds, engine).platforms;
+  const { known, why } = pick<Engine>('engine', engines, engine).platforms;
   return known.includes(platform) ? undefined : why;
 }

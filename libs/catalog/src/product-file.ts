@@ -62,7 +62,7 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
     version: raw.version,
     machines: machinesOf(yaml, raw, problems),
     engineSettings: engineSettingsOf(yaml, raw.engine, problems),
-    engine: engineOf(raw.engine ?? 'docker'),
+    engine: engineOf(yaml, ['engine'], raw.engine ?? 'docker', problems),
     apps: appsOf(yaml, raw),
     images: Object.entries(raw.images ?? {}).map(([reference, { from }]) => ({
       reference,

@@ -62,7 +62,10 @@ export function readApps(product: Product, progress: Progress): ProductApps {
     }
     origins.set(reference, origin);
   }
-  const used = new Set([...apps.values()].flatMap(({ images }) => images.map(({ reference }) => reference)));
+  const used = new Set([
+    ...[...apps.values()].flatMap(({ images }) => images.map(({ reference }) => reference)),
+    ...[product, ...product.machines, ...product.variants].flatMap(({ engine }) => engine?.images ?? []),
+  ]);
   const unused = problems.length > 0 ? [] : [...origins].filter(([reference]) => !used.has(reference));
   for (const [reference, { where }] of unused) {
     problems.push({

@@ -1,5 +1,13 @@
 import { findClashes } from '@boxship/compose-spec';
-import { UserError, parseDigest, type App, type Problem, type Variant, type VariantApp } from '@boxship/model';
+import {
+  UserError,
+  parseDigest,
+  type App,
+  type Problem,
+  type Variant,
+  type VariantApp,
+  type VariantEngine,
+} from '@boxship/model';
 import { pinFiles, type ArtifactFiles } from './artifact-files.ts';
 import { baseOrigin } from './base-source.ts';
 import { deviceNodesFor } from './device-nodes.ts';
@@ -113,27 +121,38 @@ export interface WantedImage {
 export function wantedImages(product: Product, apps: ProductApps): readonly WantedImage[] {
   const wanted = new Map<string, WantedImage>();
   for (const variant of product.variants) {
-    for (const { name, platform } of product.machines) {
+    for (const machine of product.machines) {
+      const { name, platform } = machine;
       if (!variant.machines.includes(name)) continue;
-      for (const app of variant.apps) {
-        for (const { reference, where } of apps.get(app)!.images) {
-          const origin = apps.origins.get(reference)?.from ?? 'registry';
-          wanted.set(`${reference} ${platform}`, { reference, platform, origin, ...(where ? { where } : {}) });
-        }
+      const { images: ofEngine = [] } = engineFor(product, variant, machine);
+      const used = [
+        ...ofEngine.map((reference) => ({ reference, where: variant.where })),
+        ...variant.apps.flatMap((app) => apps.get(app)!.images),
+      ];
+      for (const { reference, where } of used) {
+        const origin = apps.origins.get(reference)?.from ?? 'registry';
+        wanted.set(`${reference} ${platform}`, { reference, platform, origin, ...(where ? { where } : {}) });
       }
     }
   }
   return [...wanted.keys()].sort().map((key) => wanted.get(key)!);
 }
 
+/** A variant's engine goes before its machine's, and that before the product's. */
+export function engineFor(product: Product, variant: ProductVariant, machine: Machine): VariantEngine {
+  return variant.engine ?? machine.engine ?? product.engine;
+}
+
 function resolveVariant(
   product: Product,
   apps: ProductApps,
-  { name, apps: appNames, engine: variantEngine }: ProductVariant,
+  variant: ProductVariant,
   machine: Machine,
   lock: Lock,
   { signing, version, artifactFiles }: ResolveOptions,
 ): Variant {
+  const { name, apps: appNames } = variant;
+  const engine = engineFor(product, variant, machine);
   const variantApps: readonly VariantApp[] = appNames.map((app) => ({
     name: app,
     digest: parseDigest(lock.apps[app]!.digest),
@@ -141,7 +160,7 @@ function resolveVariant(
     ...secretsOf(apps.get(app)!.app),
   }));
   const devices = deviceNodesFor(machine, appNames.map((app) => apps.get(app)!.app)); // prettier-ignore
-  const references = new Set(variantApps.flatMap(({ images }) => images));
+  const references = new Set([...variantApps.flatMap(({ images }) => images), ...(engine.images ?? [])]);
   const base = machine.base && lock.bases[machine.name]!;
   return {
     product: product.name,
@@ -154,7 +173,7 @@ function resolveVariant(
       ...(devices ? { devices } : {}),
     },
     ...(base ? { base: { digest: base.digest, size: base.size } } : {}),
-    engine: variantEngine ?? machine.engine ?? product.engine,
+    engine,
     apps: variantApps,
     images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),
     artifacts: machine.artifacts.map((one) => pinFiles(one.options, artifactFiles ?? new Map())),

@@ -1,9 +1,7 @@
 import { UserError, pick, type EngineFacts, type EngineSettings, type VariantEngine } from '@boxship/model';
 import { findYoctoRelease, type BuildNeeds, type YoctoRelease } from '@boxship/yocto';
-import { containerdBuild } from './containerd/build-needs.ts';
-import { dockerBuild } from './docker/build-needs.ts';
-import { k3sBuild } from './k3s/build-needs.ts';
-import { podmanBuild } from './podman/build-needs.ts';
+import type { Engine } from './engine.ts';
+import { engines } from './registry.ts';
 
 export interface BuildOptions {
   /** `os/architecture[/variant]` of the machine. */
@@ -13,36 +11,17 @@ export interface BuildOptions {
   readonly engine: VariantEngine;
 }
 
-/** What a Yocto build must know of an engine. */
-export interface EngineBuild {
-  readonly name: string;
-  /** Platforms for which OpenEmbedded can build it, `os/architecture[/variant]`, and why no others. */
-  readonly platforms: { readonly known: readonly string[]; readonly why: string };
-  /** Packages, distro features, configuration of this engine in that release. */
-  buildNeeds(release: YoctoRelease, settings: EngineSettings, engine: VariantEngine): BuildNeeds;
-  /** The engine as it is found on an image that has all of `needs`. */
-  builtEngine(needs: BuildNeeds): EngineFacts;
-}
-
-/** Every engine that a layer can be generated for. Read it through `buildNeedsOf`. */
-export const engineBuilds = {
-  docker: dockerBuild,
-  podman: podmanBuild,
-  containerd: containerdBuild,
-  k3s: k3sBuild,
-} satisfies Record<string, EngineBuild>;
-
 /** What an image needs so that the engine runs. Errors: UNKNOWN_ENGINE, ENGINE_NOT_ON_PLATFORM. */
 export function buildNeedsOf(release: YoctoRelease, { platform, settings, engine }: BuildOptions): BuildNeeds {
-  const build = pick<EngineBuild>('engine', engineBuilds, engine.name);
-  if (!build.platforms.known.includes(platform)) {
+  const { platforms, buildNeeds } = pick<Engine>('engine', engines, engine.name);
+  if (!platforms.known.includes(platform)) {
     throw new UserError(
       'ENGINE_NOT_ON_PLATFORM',
-      `${engine.name} cannot be built for ${platform}: ${build.platforms.why}`,
-      `It can be for ${build.platforms.known.join(', ')}.`,
+      `${engine.name} cannot be built for ${platform}: ${platforms.why}`,
+      `It can be for ${platforms.known.join(', ')}.`,
     );
   }
-  return build.buildNeeds(release, settings, engine);
+  return buildNeeds(release, settings, engine);
 }
 
 /**
@@ -51,5 +30,5 @@ export function buildNeedsOf(release: YoctoRelease, { platform, settings, engine
  */
 export function builtEngineFacts(release: string, options: BuildOptions): EngineFacts {
   const needs = buildNeedsOf(findYoctoRelease(release), options);
-  return pick<EngineBuild>('engine', engineBuilds, options.engine.name).builtEngine(needs);
+  return pick<Engine>('engine', engines, options.engine.name).builtEngine(needs);
 }

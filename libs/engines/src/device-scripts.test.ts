@@ -15,7 +15,7 @@ if (!hasShellcheck && process.env['CI'] === 'true') throw new Error('shellcheck 
 
 it('each engine that needs scripts is looked at', () => {
   const engines = new Set(scripts.map((path) => path.split('/')[0]));
-  expect([...engines].sort()).toEqual(['containerd', 'podman', 'run-units']);
+  expect([...engines].sort()).toEqual(['containerd', 'k3s', 'podman', 'run-units']);
 });
 
 it.skipIf(!hasShellcheck).each(scripts)('shellcheck has nothing to say of %s', async (path) => {

@@ -7,12 +7,15 @@ import type {
   ContainerImage,
   DeviceFacts,
   Digest,
+  EngineFacts,
+  EngineSettings,
   ImageLayer,
   Problem,
   Tree,
   TreeEntry,
   VariantEngine,
 } from '@boxship/model';
+import type { BuildNeeds, YoctoRelease } from '@boxship/yocto';
 
 /** The device that an engine's images are for. */
 export interface EngineDevice {
@@ -57,8 +60,18 @@ export interface EngineFile {
   readonly why: string;
 }
 
-/** A container engine. One module each; the registry is `engines`. */
-export interface Engine {
+/** What a Yocto build must know of an engine: its half of `Engine` for `layer` and `assess`. */
+export interface EngineBuild {
+  /** Platforms for which OpenEmbedded can build it, `os/architecture[/variant]`, and why no others. */
+  readonly platforms: { readonly known: readonly string[]; readonly why: string };
+  /** Packages, distro features, configuration of this engine in that release. */
+  buildNeeds(release: YoctoRelease, settings: EngineSettings, engine: VariantEngine): BuildNeeds;
+  /** The engine as it is found on an image that has all of `needs`. */
+  builtEngine(needs: BuildNeeds): EngineFacts;
+}
+
+/** A container engine. One module each, which serves `layer` and `compose` alike; the registry is `engines`. */
+export interface Engine extends EngineBuild {
   readonly name: string;
   /** What it makes of each key of a Compose service. */
   readonly composeKeys: ComposeKeys;

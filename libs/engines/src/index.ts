@@ -1,5 +1,5 @@
 export { engines } from './registry.ts';
-export type { Engine, EngineDevice, EngineFile, Preload, PreloadOptions, StartOptions } from './engine.ts';
+export type { Engine, EngineBuild, EngineDevice, EngineFile, Preload, PreloadOptions, StartOptions } from './engine.ts';
 export { directory, generatedFile, streamedFile, symlink } from './entries.ts';
 export {
   kernelFeatures,
@@ -12,9 +12,7 @@ export {
 } from './kernel-options.ts';
 export { footprints, type EngineFootprint } from './footprints.ts';
 export { kernelTables } from './kernel-tables.ts';
-export { buildNeedsOf, builtEngineFacts, engineBuilds, type BuildOptions, type EngineBuild } from './build-needs.ts';
+export { buildNeedsOf, builtEngineFacts, type BuildOptions } from './build-needs.ts';
 export type { ComposeKeys, KeySupport } from './compose-keys.ts';
 export type { ListedImage, StoreReader } from './store-reader.ts';
 export { storeReaders } from './store-readers.ts';
-export { k3sComposeKeys } from './k3s/manifests/compose-keys.ts';
-export { k3sManifests, manifestText } from './k3s/manifests/manifests.ts';

@@ -141,7 +141,7 @@ describe.each(setups)('the engine $name $imageStore', (setup) => {
   });
 
   it('refuses what the product file says to another engine', () => {
-    const foreign = { namespace: 'odd', discardUnpackedLayers: true };
+    const foreign = { namespace: 'odd', discardUnpackedLayers: true, images: ['docker.io/acme/pause:1'] };
     const refused = Object.entries(foreign).filter(([key, value]) => {
       try {
         engine.check({ ...device, engine: { ...setup, [key]: value } });
@@ -152,8 +152,8 @@ describe.each(setups)('the engine $name $imageStore', (setup) => {
       }
     });
     const known: Partial<Record<string, readonly string[]>> = {
-      containerd: Object.keys(foreign),
-      k3s: ['discardUnpackedLayers'],
+      containerd: ['namespace', 'discardUnpackedLayers'],
+      k3s: ['discardUnpackedLayers', 'images'],
     };
     expect(Object.keys(foreign).filter((key) => !refused.some(([one]) => one === key))).toEqual(known[name] ?? []);
   });

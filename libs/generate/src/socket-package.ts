@@ -1,7 +1,7 @@
 import { socketFiles, type EngineSocket } from '@boxship/device-socket';
 import { partitionIdentities } from '@boxship/disk';
 import { engines, type Engine } from '@boxship/engines';
-import { plainDeviceFacts, type TreeEntry } from '@boxship/model';
+import { pick, plainDeviceFacts, type TreeEntry } from '@boxship/model';
 import { bitbakeWords } from '@boxship/yocto';
 import { devicePath } from './device-path.ts';
 import type { LayerFile, SharedValues } from './layer-files.ts';
@@ -20,7 +20,7 @@ const UNITS = 'usr/lib/systemd/system/';
 
 /**
  * The package with the product's part of the device socket: the files of `socketFiles().ofProduct`, installed where they
- * belong. Empty for an engine whose store is not known yet.
+ * belong. Errors: UNKNOWN_ENGINE.
  */
 export async function socketPackage(
   plan: LayerPlan,
@@ -29,8 +29,7 @@ export async function socketPackage(
   license: LayerFile,
   key: SocketKey,
 ): Promise<{ readonly files: readonly LayerFile[]; readonly packages: readonly string[] }> {
-  const engine = Object.hasOwn(engines, engineName) ? (engines as Record<string, Engine>)[engineName] : undefined;
-  if (!engine) return { files: [], packages: [] };
+  const engine = pick<Engine>('engine', engines, engineName);
   const device = { facts: plainDeviceFacts(), engine: asked };
   // of several engines each has one of its own
   const name = plan.engines.length > 1 ? `${shared.name}-${engineName}-socket` : `${shared.name}-socket`;

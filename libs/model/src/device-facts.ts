@@ -57,6 +57,8 @@ export interface EngineFacts {
   readonly daemonConfig?: Readonly<Record<string, unknown>>;
   /** What containerd's configuration says of where it keeps its images; `file` is its path on the device. */
   readonly containerdConfig?: { readonly file: string; readonly root?: string };
+  /** Settings of k3s's configuration files that are single words or lists of them (joined by commas); `file` is the path on the device. */
+  readonly serverConfig?: readonly { readonly name: string; readonly value: string; readonly file: string }[];
   /** podman has netavark, which makes its networks. */
   readonly netavark?: boolean;
   /** podman has its systemd generator, which reads Quadlet files. */

@@ -58,6 +58,8 @@ export interface VariantEngine {
   readonly namespace?: string;
   /** containerd's word: whether the compressed layers are left out; absent: what the engine prefers. */
   readonly discardUnpackedLayers?: boolean;
+  /** Images that the engine itself starts beside those of the apps; normalised references, sorted. */
+  readonly images?: readonly string[];
 }
 
 export interface VariantApp {

@@ -50,7 +50,9 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
         ...(base === undefined ? {} : { base: baseSource(base) }),
         platform,
         artifacts,
-        ...(machine.engine === undefined ? {} : { engine: engineOf(machine.engine) }),
+        ...(machine.engine === undefined
+          ? {}
+          : { engine: engineOf(yaml, ['machines', name, 'engine'], machine.engine, problems) }),
         ...(selector ? { rootfs: selector } : {}),
         ...storageOf(yaml, name, machine.storage, problems),
         ...(recipe ? { recipe: written.recipe ?? name } : {}),

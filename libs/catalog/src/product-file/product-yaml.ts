@@ -27,6 +27,7 @@ export interface EngineYaml {
   imageStore?: string;
   namespace?: string;
   discardUnpackedLayers?: boolean;
+  images?: string[];
   settings?: EngineSettingsYaml;
 }
 

@@ -45,12 +45,13 @@ export function variantsOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
       at = raw.variants[at]!.extends;
     }
     const line = chain.map((one) => raw.variants[one]!);
-    const engine = line.find((variant) => variant.engine !== undefined)?.engine;
+    const at = chain.find((one) => raw.variants[one]!.engine !== undefined);
+    const engine = at === undefined ? undefined : raw.variants[at]!.engine;
     return [
       {
         name,
         apps: [...new Set([...line].reverse().flatMap((variant) => variant.apps ?? []))],
-        ...(engine === undefined ? {} : { engine: engineOf(engine) }),
+        ...(engine === undefined ? {} : { engine: engineOf(yaml, ['variants', at!, 'engine'], engine, problems) }),
         machines: line.find((variant) => variant.machines)?.machines ?? machines,
         where: yaml.locate(['variants', name], true),
       },

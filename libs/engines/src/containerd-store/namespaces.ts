@@ -19,7 +19,8 @@ export const kubernetesNamespace: ContainerdNamespace = {
     const byDigest = image.manifestSynthesized ? [] : [`${repository}@${targetOf(image).digest}`];
     return [...byDigest, image.config.digest];
   },
-  imageLabels: { 'io.cri-containerd.image': 'managed' },
+  // pinned (from containerd 1.6.22 and 1.7.3 on): the kubelet removes images that no pod uses when the disk is nearly full
+  imageLabels: { 'io.cri-containerd.image': 'managed', 'io.cri-containerd.pinned': 'pinned' },
 };
 
 /** The namespace of a name; one that nobody else uses is like `default`. */

@@ -1,10 +1,9 @@
 import type { EngineSettings } from '@boxship/model';
 import type { ConfigurationFile } from '@boxship/yocto';
-import type { EngineBuild } from '../build-needs.ts';
+import type { EngineBuild } from '../engine.ts';
 import { tomlText } from '../toml-text.ts';
 
 export const containerdBuild: EngineBuild = {
-  name: 'containerd',
   platforms: {
     known: ['linux/386', 'linux/amd64', 'linux/arm/v6', 'linux/arm/v7', 'linux/arm64', 'linux/arm64/v8'],
     why: 'meta-virtualization knows no such machine',

@@ -1,6 +1,7 @@
 import { namespaceOf } from '../containerd-store/namespaces.ts';
 import { containerdStore } from '../containerd-store/store.ts';
 import type { Engine } from '../engine.ts';
+import { containerdBuild } from './build-needs.ts';
 import { containerdComposeKeys } from './compose-keys.ts';
 import { CONTAINERD_FOLDER, containerdSocket } from './socket.ts';
 import { ctrUnits } from './start.ts';
@@ -9,6 +10,7 @@ import { checkContainerdSettings, containerdWarnings } from './vendor-checks.ts'
 /** containerd, 1.6 to 2.1, with `ctr`. */
 export const containerd: Engine = {
   name: 'containerd',
+  ...containerdBuild,
   composeKeys: containerdComposeKeys,
   preload: (images, { engine }, { epoch }) =>
     containerdStore(images, {

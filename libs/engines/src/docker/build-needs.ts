@@ -1,10 +1,9 @@
 import { plainDeviceFacts, type EngineSettings, type VariantEngine } from '@boxship/model';
-import type { EngineBuild } from '../build-needs.ts';
+import type { EngineBuild } from '../engine.ts';
 import { storeSettings } from './configuration.ts';
 import { CONTAINERD_SOCKET, dockerImageStore } from './image-store.ts';
 
 export const dockerBuild: EngineBuild = {
-  name: 'docker',
   platforms: {
     known: ['linux/386', 'linux/amd64', 'linux/arm/v6', 'linux/arm/v7', 'linux/arm64', 'linux/arm64/v8'],
     why: 'docker-moby of meta-virtualization requires seccomp, which OpenEmbedded switches off there, or knows no such machine',

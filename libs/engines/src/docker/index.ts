@@ -1,4 +1,5 @@
 import type { Engine } from '../engine.ts';
+import { dockerBuild } from './build-needs.ts';
 import { dockerComposeKeys } from './compose-keys.ts';
 import { dockerConfiguration } from './configuration.ts';
 import { dockerContainerdStore } from './containerd-image-store.ts';
@@ -11,6 +12,7 @@ import { checkDockerSettings, dockerWarnings } from './vendor-checks.ts';
 /** docker: 20.10 to 29 with the overlay2 driver, from 26 on with the containerd image store. */
 export const docker: Engine = {
   name: 'docker',
+  ...dockerBuild,
   composeKeys: dockerComposeKeys,
   imageStores: IMAGE_STORES,
   imageStoreOf: dockerImageStore,

@@ -1,8 +1,7 @@
 import type { EngineSettings } from '@boxship/model';
-import type { EngineBuild } from '../build-needs.ts';
+import type { EngineBuild } from '../engine.ts';
 
 export const k3sBuild: EngineBuild = {
-  name: 'k3s',
   platforms: {
     known: ['linux/amd64', 'linux/arm/v7', 'linux/arm64', 'linux/arm64/v8'],
     why: 'k3s is made for 64-bit x86 and Arm, and for Arm from version 7 on',

@@ -1,9 +1,8 @@
 import type { EngineSettings } from '@boxship/model';
-import type { EngineBuild } from '../build-needs.ts';
+import type { EngineBuild } from '../engine.ts';
 import { tomlText } from '../toml-text.ts';
 
 export const podmanBuild: EngineBuild = {
-  name: 'podman',
   platforms: {
     known: ['linux/386', 'linux/amd64', 'linux/arm/v6', 'linux/arm/v7', 'linux/arm64', 'linux/arm64/v8'],
     why: 'podman of meta-virtualization requires seccomp, which OpenEmbedded switches off there, or knows no such machine',

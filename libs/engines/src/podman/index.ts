@@ -1,6 +1,7 @@
 import type { Engine } from '../engine.ts';
 import { refuseForeignSettings } from '../foreign-settings.ts';
 import { namedImageStore } from '../image-store-name.ts';
+import { podmanBuild } from './build-needs.ts';
 import { podmanComposeKeys } from './compose-keys.ts';
 import { podmanSocket } from './socket.ts';
 import { startPodmanApp } from './start.ts';
@@ -10,6 +11,7 @@ import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
 /** podman, 4.3 to 5.8, with the overlay driver; run as root. */
 export const podman: Engine = {
   name: 'podman',
+  ...podmanBuild,
   composeKeys: podmanComposeKeys,
   preload: (images, _device, options) => podmanStore(images, options),
   start: startPodmanApp,

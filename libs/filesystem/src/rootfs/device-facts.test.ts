@@ -108,6 +108,25 @@ describe('readDeviceFacts', () => {
     ]);
   });
 
+  it('of k3s: what its configuration files say in words and lists', async () => {
+    await using disk = await makeRootfs({
+      ...BASE,
+      'usr/local/bin/k3s': 'x',
+      'etc/rancher/k3s/config.yaml':
+        '# data-dir: /no\ndata-dir: "/srv/k3s" # large\ndisable:\n  - traefik\n  - "coredns"\ndocker: true\n',
+      'etc/rancher/k3s/config.yaml.d/50.yaml': 'disable+: [servicelb, local-storage]\nkubelet-arg:\n  - "max-pods=9"\n',
+      'etc/rancher/k3s/config.yaml.d/50.txt': 'snapshotter: native\n',
+    });
+    const { engines } = await disk.open(readDeviceFacts);
+    expect(engines[0]!.serverConfig!.map(({ name, value, file }) => `${file.slice(17)} ${name} ${value}`)).toEqual([
+      'config.yaml data-dir /srv/k3s',
+      'config.yaml disable traefik,coredns',
+      'config.yaml docker true',
+      'config.yaml.d/50.yaml disable servicelb,local-storage',
+      'config.yaml.d/50.yaml kubelet-arg max-pods=9',
+    ]);
+  });
+
   it('of podman: its storage.conf, the one that podman reads, netavark and the generator for Quadlet files', async () => {
     await using disk = await makeRootfs({
       ...BASE,

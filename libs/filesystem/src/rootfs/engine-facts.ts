@@ -39,6 +39,7 @@ export async function readEngineFacts(
     const daemonConfig = isDocker ? await readDaemonConfig(fs) : undefined;
     const containerdConfig = engine.name === 'containerd' ? await readContainerdConfig(fs) : undefined;
     const storageConfig = engine.name === 'podman' ? await readStorageConfig(fs) : undefined;
+    const serverConfig = engine.name === 'k3s' ? await readServerConfig(fs) : undefined;
     found.push({
       name: engine.name,
       program,
@@ -48,6 +49,7 @@ export async function readEngineFacts(
       ...(daemonConfig ? { daemonConfig } : {}),
       ...(containerdConfig ? { containerdConfig } : {}),
       ...(storageConfig ? { storageConfig } : {}),
+      ...(serverConfig ? { serverConfig } : {}),
       ...(engine.name === 'podman' ? { netavark: await hasNetavark(fs), quadlet: await hasQuadlet(fs) } : {}),
       composePlugin: isDocker && (await hasComposePlugin(fs)),
     });
@@ -126,6 +128,26 @@ async function readContainerdConfig(fs: RootfsReader): Promise<EngineFacts['cont
   const [, , root] = /^\s*root\s*=\s*(["'])(.*?)\1\s*(?:#.*)?$/m.exec(topLevel) ?? [];
   return { file: `/${CONTAINERD_CONFIG}`, ...(root === undefined ? {} : { root }) };
 }
+
+const SERVER_CONFIG = 'etc/rancher/k3s/config.yaml';
+
+/** k3s's config.yaml and the files of its folder config.yaml.d (docs.k3s.io, "Configuration File"), of YAML what they are made of. */
+async function readServerConfig(fs: RootfsReader): Promise<EngineFacts['serverConfig']> {
+  const folder = `${SERVER_CONFIG}.d`;
+  const names = (await fs.readDirectory(folder)).map(({ name }) => name).filter((name) => /\.ya?ml$/.test(name));
+  const found: { name: string; value: string; file: string }[] = [];
+  for (const path of [SERVER_CONFIG, ...names.sort().map((name) => `${folder}/${name}`)]) {
+    const text = (await fs.readText(path, MiB)) ?? '';
+    const unquoted = (word: string) => word.trim().replace(/^(["'])(.*)\1$/, '$2');
+    for (const [, name = '', rest = '', items = ''] of text.matchAll(/^([a-z][a-z-]*)\+?:[ \t]*([^#\n]*)(?:#.*)?((?:\n[ \t]*-[ \t]+.*)*)/gm)) {
+      const inline = /^\[(.*)\]\s*$/.exec(rest)?.[1]?.split(',');
+      const listed = items.split('\n').slice(1).map((line) => line.replace(/^\s*-\s+/, ''));
+      const words = (inline ?? (listed.length > 0 ? listed : [rest])).map(unquoted);
+      found.push({ name, value: words.join(','), file: `/${path}` });
+    }
+  }
+  return found.length > 0 ? found : undefined;
+} // prettier-ignore
 
 /** The ExecStart that systemd would run, drop-ins applied, variables filled in from Environment= and EnvironmentFile=. */
 async function readExecStart(fs: RootfsReader, unit: string): Promise<{ execStart?: string } | undefined> {

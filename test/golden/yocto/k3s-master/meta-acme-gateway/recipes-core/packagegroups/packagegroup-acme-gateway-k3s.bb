@@ -16,6 +16,7 @@ REQUIRED_DISTRO_FEATURES = "ipv6 k3s seccomp systemd virtualization"
 
 RDEPENDS:${PN} = "\
     acme-gateway-k3s-config \
+    acme-gateway-socket \
     k3s-cni \
     k3s-server \
 "
