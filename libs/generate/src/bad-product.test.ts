@@ -28,6 +28,10 @@ describe('a product that no layer can be made for', () => {
     expect(await faults({ product, ...yocto(`, name: ${suggested}`) })).toBeUndefined();
   }); // prettier-ignore
 
+  it.each(['Acme', '"acme gateway"', 'acmé', '"acme\\ngateway"', '"${x}"'])('because of its name %s, which is none of a product at all', async (product) => {
+    expect(() => sampleProduct({ product })).toThrowError(expect.objectContaining({ problems: [expect.objectContaining({ code: 'BAD_VALUE', where: expect.objectContaining({ line: 2 }) as unknown })] }) as Error);
+  }); // prettier-ignore
+
   it.each(['1.4.0-rc.1', '2024_05', '1.0+build.7', '1'])('but not because of its version %s: it becomes a PV', async (version) => {
     expect(await faults({ version: `"${version}"` })).toBeUndefined();
     const files = await layerFiles(planLayer(sampleProduct({ version: `"${version}"` })), { key: { publicKeyPem, development: false } });
