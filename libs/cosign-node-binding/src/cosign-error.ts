@@ -22,6 +22,8 @@ export type CosignErrorCode =
   | 'LEGACY_BUNDLE'
   /** A bundle that holds an attestation (DSSE envelope), not the signature of a blob. */
   | 'NOT_A_BLOB_SIGNATURE'
+  /** A bundle that holds something else than an in-toto statement. */
+  | 'NOT_A_STATEMENT'
   /** The bundle names another key. */
   | 'KEY_MISMATCH'
   /** The bundle names the digest of other bytes. */

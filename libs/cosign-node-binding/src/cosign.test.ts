@@ -14,7 +14,9 @@ import {
   loadPrivateKey,
   parsePublicKey,
   signBlob,
+  signStatement,
   verifyBlob,
+  verifyStatement,
 } from './index.ts';
 
 const PASSWORD = 'correct horse';
@@ -44,6 +46,17 @@ const cosigns: readonly RealCosign[] = [
     verifyBundleArgs: ['--insecure-ignore-tlog'],
   },
 ];
+
+/** An in-toto statement v1 about the blob, with SLSA's provenance v1 as predicate. */
+const STATEMENT = JSON.stringify({
+  _type: 'https://in-toto.io/Statement/v1',
+  subject: [{ name: 'blob', digest: { sha256: createHash('sha256').update(BLOB).digest('hex') } }],
+  predicateType: 'https://slsa.dev/provenance/v1',
+  predicate: {
+    buildDefinition: { buildType: 'https://boxship.example/test', externalParameters: {} },
+    runDetails: { builder: { id: 'https://boxship.example/builder' } },
+  },
+});
 
 /** Where `tools/setup/debian-tools.mjs` unpacks it. */
 function cosignProgram(suite: string): string {
@@ -168,6 +181,29 @@ for (const cosign of cosigns) {
       await write('our.json', ours.bundle);
       expect(await verifyBundle()).toContain('Verified OK');
     });
+
+    it('verifies a statement that we sign, and makes one that we verify', async () => {
+      const pair = await generateKeyPair({ password: PASSWORD });
+      await write('our.key', pair.privateKeyPem);
+      await write('our.pub', pair.publicKeyPem);
+      const signer = await loadPrivateKey(pair.privateKeyPem, PASSWORD);
+      const ours = await signStatement(signer, STATEMENT);
+      await write('our.json', ours);
+      const verify = (bundle: string, blob: string) =>
+        run(program, 'verify-blob-attestation', '--key', 'our.pub', ...cosign.verifyBundleArgs, '--type', 'slsaprovenance1', '--bundle', bundle, blob);
+      expect(await verify('our.json', 'blob')).toContain('Verified OK');
+      await expect(verify('our.json', 'other')).rejects.toThrow(); // it speaks of another artifact
+      await write('changed.json', ours.replace(/("sig":".{40})(.)/, (_, head: string, one: string) => head + (one === 'A' ? 'B' : 'A')));
+      await expect(verify('changed.json', 'blob')).rejects.toThrow();
+      expect(verifyStatement(pair.publicKeyPem, ours)).toEqual({ keyId: signer.keyId, statement: STATEMENT });
+
+      await write('predicate.json', '{"colour":"blue"}');
+      const attest = ['attest-blob', ...cosign.signArgs, '--key', 'our.key', '--type', 'https://boxship.example/colour/v1'];
+      await run(program, ...attest, '--predicate', 'predicate.json', '--bundle', 'real.json', 'blob');
+      const { statement } = verifyStatement(pair.publicKeyPem, await text('real.json'));
+      const digest = { sha256: createHash('sha256').update(BLOB).digest('hex') };
+      expect(JSON.parse(statement)).toMatchObject({ subject: [{ digest }], predicate: { colour: 'blue' } });
+    }); // prettier-ignore
 
     it('refuses the bundle of another key, as we do', async () => {
       const [one, two] = [await generateKeyPair({ password: '' }), await generateKeyPair({ password: '' })];

@@ -12,4 +12,5 @@ export {
 export { parsePublicKey, type PublicKey, type SignatureAlgorithm } from './public-key.ts';
 export { signBlob, signDigest, type BlobSignature } from './sign-blob.ts';
 export type { Signer } from './signer.ts';
+export { signStatement, verifyStatement, type VerifiedStatement } from './statement.ts';
 export { verifyBlob, verifyDigest, type VerifiedBlob } from './verify-blob.ts';
