@@ -27,7 +27,10 @@ const fast = { backoff: 5 };
 
 beforeAll(async () => {
   // more than one piece of an upload
-  product = await fearProduct({ layers: [[{ name: 'bin/app', mode: 0o755, body: noise(12 << 20) }]] });
+  product = await fearProduct({
+    layers: [[{ name: 'bin/app', mode: 0o755, body: noise(12 << 20) }]],
+    yaml: (text) => `${text}documents: [cyclonedx, provenance]\n`,
+  });
   await product.lock();
   const [composed] = await product.compose();
   folder = composed!.folder;
@@ -70,7 +73,15 @@ describe('a release on a registry', () => {
     // this registry lists no referrers: the index of the tag schema does
     const tag = artifact.digest.replace(':', '-');
     const index = await runProgram('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/acme/gateway:${tag}`]); // prettier-ignore
-    expect((JSON.parse(index.stdout.toString()) as { manifests: { digest: string }[] }).manifests.map(({ digest }) => digest)).toEqual([signatures.digest]); // prettier-ignore
+    const { manifests } = JSON.parse(index.stdout.toString()) as {
+      manifests: { digest: string; artifactType: string }[];
+    };
+    expect(manifests.find(({ artifactType }) => artifactType === 'application/vnd.boxship.signatures.v1')!.digest).toBe(signatures.digest); // prettier-ignore
+    expect(manifests.map(({ artifactType }) => artifactType).sort()).toEqual([
+      'application/vnd.boxship.signatures.v1',
+      'application/vnd.cyclonedx+json',
+      'application/vnd.dev.sigstore.bundle.v0.3+json',
+    ]);
     const pulled = await pull('acme/gateway:1.0.0', 'pulled');
     expect(pulled.artifact.digest).toBe(artifact.digest);
     await runProgram('diff', ['-r', folder, product.path('pulled')]);
@@ -178,7 +189,7 @@ describe('a release in an OCI layout', () => {
     await runProgram('diff', ['-r', folder, product.path('from-layout')]);
     await pushRelease(folder, key(), target, '1.0.0', freshOptions());
     const index = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8')) as { manifests: object[] };
-    expect(index.manifests).toHaveLength(2); // pushed twice, there once
+    expect(index.manifests).toHaveLength(4); // the release, its signatures, two documents; pushed twice, there once
     await rm(join(layout, 'blobs/sha256', pushed.signatures.digest.slice(7)));
     expect((await refusal(from())).code).toBe('BLOB_MISSING');
   });

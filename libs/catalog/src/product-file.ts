@@ -70,6 +70,7 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
       where: yaml.locate(['images', reference], true),
     })),
     variants: variantsOf(yaml, raw, problems),
+    documents: [...(raw.documents ?? [])].sort(),
     store,
     dataSize: size(['data', 'size'], raw.data?.size, 64 * MiB),
     ...(raw.yocto ? { yocto: yoctoSectionOf(yaml, raw.product, raw.yocto, problems) } : {}),

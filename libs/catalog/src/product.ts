@@ -1,5 +1,12 @@
 import type { SecretSource } from '@boxship/compose-spec';
-import type { EngineSettings, Location, RootfsSelector, StoreOptions, VariantEngine } from '@boxship/model';
+import type {
+  EngineSettings,
+  Location,
+  ReleaseDocument,
+  RootfsSelector,
+  StoreOptions,
+  VariantEngine,
+} from '@boxship/model';
 import type { AssembledBase } from './assembled-base.ts';
 import type { WrittenArtifact } from './product-file/artifacts.ts';
 import type { YoctoSection } from './product-file/yocto.ts';
@@ -76,6 +83,8 @@ export interface Product {
   readonly apps: readonly ProductApp[];
   readonly images: readonly ImageOrigin[];
   readonly variants: readonly ProductVariant[];
+  /** Documents about each release; sorted, each once. */
+  readonly documents: readonly ReleaseDocument[];
   readonly store: StoreOptions;
   readonly dataSize: number;
   /** What the generated layer is to be; absent when the product file does not speak of Yocto. */

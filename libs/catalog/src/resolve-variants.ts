@@ -177,6 +177,7 @@ function resolveVariant(
     apps: variantApps,
     images: lock.images.filter((image) => references.has(image.reference) && image.platform === machine.platform),
     artifacts: machine.artifacts.map((one) => pinFiles(one.options, artifactFiles ?? new Map())),
+    ...(product.documents.length === 0 ? {} : { documents: product.documents }),
     store: product.store,
     dataSize: product.dataSize,
     signing,

@@ -11,6 +11,7 @@ import { lockedImages, type LockedImages } from './locked-image.ts';
 import { updateSigner, type OpenProduct, type Selection } from './open-product.ts';
 import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
 import { putInPlace, refuseFile, removeLeftovers } from './release-folder.ts';
+import { writeDocuments } from './release-documents.ts';
 import { writeRelease, type Release, type ReleaseFile } from './release.ts';
 import type { VariantPlan } from './variant-plan.ts';
 import { writeArtifacts, type VariantWork } from './write-artifacts.ts';
@@ -192,6 +193,7 @@ export async function finishRelease(
       })),
     );
   }
+  files.push(...(await writeDocuments(staging, prepared, files, await open.signer())));
   const release: Release = {
     kind: 'boxship-release',
     releaseVersion: 1,

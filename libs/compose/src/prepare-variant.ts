@@ -1,15 +1,18 @@
 import { socketWarnings } from '@boxship/device-socket';
 import { engines, type EngineDevice } from '@boxship/engines';
 import { artifactFormat, planArtifacts, type ArtifactRelease, type PlannedArtifact } from '@boxship/formats';
+import type { InventoryPart } from '@boxship/sbom';
 import { formatProblem, pick, type ContainerImage, type Variant } from '@boxship/model';
 import { productPath, releaseFolder } from '@boxship/catalog';
 import { budgetOf } from './budget.ts';
 import { deviceFiles } from './fit-socket.ts';
+import { needsParts, partsOf } from './inventory-parts.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
 import { refuseSmallStorage } from './refuse-small-storage.ts';
 import { refuseStoreInBase } from './refuse-store.ts';
+import { documentNames } from './release-documents.ts';
 import { planStorePartitions } from './store-partitions.ts';
 import type { ReleasePlan, VariantPlan } from './variant-plan.ts';
 
@@ -19,6 +22,8 @@ export interface PreparedRelease {
   readonly plan: ReleasePlan;
   /** One for each format that is asked for; all forms of one disk image are one. */
   readonly artifacts: readonly PlannedArtifact[];
+  /** What it is made of, for its documents; absent when none is asked for, or nothing but its list of inputs is known. */
+  readonly parts?: readonly InventoryPart[];
 }
 
 /** The same of a variant that is composed. */
@@ -88,13 +93,14 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
   const plan: VariantPlan = {
     variant,
     folder: releaseFolder(variant),
-    files: artifacts.flatMap(({ files }) => files),
+    files: [...artifacts.flatMap(({ files }) => files), ...documentNames(variant)],
     table: shown.table,
     rootfs: { partition: rootfs.partition, changes: shown.changes },
     budget: budgetOf(variant, images, new Map([...open.apps].map(([name, { app }]) => [name, app])), store),
     warnings,
   };
-  return { variant, plan, artifacts };
+  const parts = needsParts(variant) ? await partsOf(variant, images, rootfs.files, open.cache) : undefined;
+  return { variant, plan, artifacts, ...(parts ? { parts } : {}) };
 }
 
 function countDeviceNodes(images: readonly ContainerImage[]): number {

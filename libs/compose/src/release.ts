@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { signBlob, signDigest, type Signer } from 'cosign-node-binding';
 import type { ArtifactFile } from '@boxship/formats';
 import { writeFileAtomically } from '@boxship/host';
-import { digestHex, type Digest, type Variant } from '@boxship/model';
+import { digestHex, type Digest, type ReleaseDocument, type Variant } from '@boxship/model';
 
 export const RELEASE_FILE = 'release.json';
 
 /** One file of a release. */
-export type ReleaseFile = ArtifactFile;
+export interface ReleaseFile extends ArtifactFile {
+  /** Of a document about the others: which one it is. */
+  readonly document?: ReleaseDocument;
+}
 
 export interface ReleasePartition {
   readonly number: number;

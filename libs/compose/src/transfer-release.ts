@@ -16,6 +16,7 @@ import {
   type Reference,
 } from '@boxship/oci';
 import { putInPlace, refuseFile } from './release-folder.ts';
+import { documentForms } from './release-documents.ts';
 import { RELEASE_FILE, signatureNames, type Release } from './release.ts';
 import { verifyRelease, type VerifiedRelease } from './verify-release.ts';
 
@@ -82,6 +83,13 @@ export async function pushRelease(
       { artifactType: SIGNATURES_TYPE, files: signatures, subject: artifact },
       options,
     );
+    // the documents are files of the release; as referrers they are found by those who look for an SBOM
+    for (const { document, ...file } of files) {
+      if (document === undefined) continue;
+      const { mediaType } = documentForms[document];
+      const asReferrer: FileToPush = { mediaType, size: file.size, digest: file.digest, path: join(folder, file.name), title: file.name }; // prettier-ignore
+      await pushArtifact(target, { artifactType: mediaType, files: [asReferrer], subject: artifact }, signal ? { signal } : {}); // prettier-ignore
+    }
     await pushArtifact(
       target,
       { artifactType: RELEASE_TYPE, files: content, annotations, tag },

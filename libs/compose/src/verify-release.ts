@@ -1,6 +1,13 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { CosignError, parsePublicKey, verifyBlob, verifyDigest, type PublicKey } from 'cosign-node-binding';
+import {
+  CosignError,
+  parsePublicKey,
+  verifyBlob,
+  verifyDigest,
+  verifyStatement,
+  type PublicKey,
+} from 'cosign-node-binding';
 import { decompressTo, findDifference, hashParts, probeCompression, streamDigests } from '@boxship/disk';
 import { payloadText, type Payload } from '@boxship/formats';
 import { UserError, digestHex, type ByteRange, type Digest, type Problem } from '@boxship/model';
@@ -75,8 +82,31 @@ export async function verifyRelease(
     const payload = file.payload?.digest;
     if (digest) files.push({ name: file.name, size: file.size, digest, ...(payload ? { payload } : {}) });
   }
+  if (document && only === undefined) await verifyProvenance(folder, document.files, key, problems);
   if (problems.length > 0) throw new UserError(problems);
   return { ...document?.is, files, keyId: key.keyId };
+}
+
+/** The statement in a provenance document: signed with the key, and about these files. */
+async function verifyProvenance(
+  folder: string,
+  files: readonly ReleaseFile[],
+  key: PublicKey,
+  problems: Problem[],
+): Promise<void> {
+  for (const { name } of files.filter(({ document }) => document === 'provenance')) {
+    const text = await readIfThere(join(folder, name));
+    if (!text) continue; // told already
+    try {
+      const { subject } = JSON.parse(verifyStatement(key, text.toString()).statement) as { subject: { name: string; digest: { sha256: string } }[] }; // prettier-ignore
+      const told = files.filter(({ document }) => document === undefined).map((file) => `${file.name} ${digestHex(file.digest)}`); // prettier-ignore
+      if (subject.map((one) => `${one.name} ${one.digest.sha256}`).join() === told.join()) continue;
+      problems.push({ code: 'WRONG_PROVENANCE', message: `${name} speaks of other files than the release`, hint: 'Compose it again.' }); // prettier-ignore
+    } catch (error) {
+      if (!(error instanceof CosignError)) throw error;
+      problems.push({ code: error.code, message: `${name}: ${error.message}`, ...(error.hint ? { hint: error.hint } : {}) }); // prettier-ignore
+    }
+  }
 }
 
 /** release.json, unless there is none and exactly one document of `boxship store`. */

@@ -35,6 +35,12 @@ export interface ArtifactOptions {
   readonly [option: string]: string | number | boolean | undefined;
 }
 
+/**
+ * A document about a release that lies beside it: a bill of materials as CycloneDX or SPDX, or where it comes from (SLSA
+ * provenance in a signed in-toto statement).
+ */
+export type ReleaseDocument = 'cyclonedx' | 'spdx' | 'provenance';
+
 export interface StoreOptions {
   /** Bytes, or as small as its contents and the reserve allow. */
   readonly size: number | 'auto';
@@ -93,6 +99,8 @@ export interface Variant {
   readonly apps: readonly VariantApp[];
   readonly images: readonly LockedImage[];
   readonly artifacts: readonly ArtifactOptions[];
+  /** Documents about the release; absent when none is asked for. */
+  readonly documents?: readonly ReleaseDocument[];
   readonly store: StoreOptions;
   /** Bytes of the data partition as shipped; it grows on the device. */
   readonly dataSize: number;

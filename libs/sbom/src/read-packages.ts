@@ -30,6 +30,8 @@ export function isUnreadDatabase(path: BytePath): boolean {
 
 /** Paths that `isPackageFile` and `isUnreadDatabase` know by name, for those who look them up one by one. */
 export const packageFiles: readonly BytePath[] = [...FILES, ...RPM];
+/** Folders whose files it may want, each with a `/` behind. */
+export const packageFolders: readonly BytePath[] = [DPKG_FOLDER];
 
 /** The packages of a file system, of which `files` has what `isPackageFile` asks for; `unread`: databases that are there besides. */
 export function readPackages(

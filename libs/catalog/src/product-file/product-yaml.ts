@@ -1,4 +1,4 @@
-import type { AppStart } from '@boxship/model';
+import type { AppStart, ReleaseDocument } from '@boxship/model';
 import type { EngineSettingsYaml } from './engine-settings.ts';
 import type { YoctoYaml } from './yocto.ts';
 
@@ -12,6 +12,7 @@ export interface ProductYaml {
   images?: Record<string, { from: string }>;
   variants: Record<string, { extends?: string; apps?: string[]; engine?: string | EngineYaml; machines?: string[] }>;
   artifacts?: ArtifactsYaml;
+  documents?: ReleaseDocument[];
   store?: { size?: string | number; reserve?: string };
   data?: { size?: string | number };
   yocto?: YoctoYaml;
