@@ -13,5 +13,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 300_000,
     pool: 'forks',
+    maxWorkers: '100%', // vitest by itself leaves one core to nobody: on two, all files would run one after another
   },
 });

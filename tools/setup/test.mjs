@@ -15,18 +15,20 @@ const bin = (name) => {
 };
 
 mkdirSync(join(root, '.nx'), { recursive: true });
-const stages = [
-  check('format', node(bin('prettier'), '--check', '--log-level=warn', '.')),
-  // the rule of the floors reads the project graph, which `nx show projects` writes
-  check('lint', node(bin('nx'), 'show', 'projects'), node(bin('eslint'), '.', '--max-warnings', '0')),
-  check('types', node(bin('typescript'), '-b'), node(bin('typescript'), '-p', 'test')),
-  vitest('unit'),
-  vitest('engines', '--config', 'test/engines/vitest.config.ts'),
-  check('build', node(bin('nx'), 'run', '@boxship/cli:build')),
-  ...(existsSync(join(root, 'test', 'product'))
-    ? [vitest('product', '--config', 'test/product/vitest.config.ts')]
-    : []),
+/** Stages one after another; those of one list at the same time: each of the checks keeps one core busy. */
+const turns = [
+  [
+    check('format', node(bin('prettier'), '--check', '--log-level=warn', '.')),
+    // the rule of the floors reads the project graph, which `nx show projects` writes
+    check('lint', node(bin('nx'), 'show', 'projects'), node(bin('eslint'), '.', '--max-warnings', '0')),
+    check('types', node(bin('typescript'), '-b'), node(bin('typescript'), '-p', 'test')),
+  ],
+  [vitest('unit')],
+  [vitest('engines', '--config', 'test/engines/vitest.config.ts')],
+  [check('build', node(bin('nx'), 'run', '@boxship/cli:build'))],
+  existsSync(join(root, 'test', 'product')) ? [vitest('product', '--config', 'test/product/vitest.config.ts')] : [],
 ];
+const stages = turns.flat();
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !stages.some((stage) => stage.name === name));
@@ -37,14 +39,18 @@ if (unknown.length > 0) {
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const table = [];
-for (const stage of stages.filter(({ name }) => asked.length === 0 || asked.includes(name))) {
-  console.log(`\n=== ${stage.name}`);
+async function run({ name, run: work }) {
+  console.log(`\n=== ${name}`);
   const began = Date.now();
-  const counts = await stage.run();
+  const counts = await work();
   for (const key of Object.keys(total)) total[key] += counts[key];
   const seconds = ((Date.now() - began) / 1000).toFixed(1);
-  table.push([stage.name, `${seconds} s`, counts.failed === 0 ? 'ok' : 'FAILED']);
-  console.log(`=== ${stage.name}: ${counts.failed === 0 ? 'ok' : 'FAILED'}, ${seconds} s`);
+  const result = counts.failed === 0 ? 'ok' : 'FAILED';
+  table.push([name, `${seconds} s`, result]);
+  console.log(`=== ${name}: ${result}, ${seconds} s`);
+}
+for (const turn of turns) {
+  await Promise.all(turn.filter(({ name }) => asked.length === 0 || asked.includes(name)).map(run));
 }
 
 console.log('');
