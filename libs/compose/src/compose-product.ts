@@ -8,6 +8,7 @@ import { BLOB_KIND } from '@boxship/oci';
 import { readComposed, recordComposed } from './composed-state.ts';
 import { groupByEntries } from './variant-groups.ts';
 import { lockedImages, type LockedImages } from './locked-image.ts';
+import { scatterFromEarlier } from './earlier-images.ts';
 import { updateSigner, type OpenProduct, type Selection } from './open-product.ts';
 import { prepareVariant, type PreparedVariant } from './prepare-variant.ts';
 import { putInPlace, refuseFile, removeLeftovers } from './release-folder.ts';
@@ -156,11 +157,12 @@ async function composeGroup(
 async function writeVariants(
   open: OpenProduct,
   works: readonly VariantWork[],
-  { signal }: ComposeOptions,
+  { out, signal }: ComposeOptions,
   composed: Map<Variant, ComposedVariant>,
 ): Promise<void> {
   try {
-    const sinks = await writeArtifacts(open.progress, works, signal);
+    const scatter = await scatterFromEarlier(out, open.cache);
+    const sinks = await writeArtifacts(open.progress, works, { signal, scatter });
     for (const work of works) {
       signal?.throwIfAborted();
       const release = await finishRelease(open, work, sinks.get(work)!, signal);

@@ -1,5 +1,5 @@
 import type { ContentWriter } from '@boxship/filesystem';
-import type { ContentSource, ScatterTarget } from '@boxship/model';
+import type { ContentSource, ScatterOptions, ScatterTarget } from '@boxship/model';
 
 /** A source and everybody who wants its bytes. */
 export interface Consumer {
@@ -13,7 +13,18 @@ export interface PumpOptions {
   /** Bytes read from sources since the last call. */
   readonly onBytes: (bytes: number) => void;
   readonly signal?: AbortSignal;
+  /** Default: as they do it themselves. */
+  readonly scatter?: Scatter;
 }
+
+/** Gives targets the bytes of a source that scatters them. */
+export type Scatter = (
+  source: ContentSource,
+  targets: readonly ScatterTarget[],
+  options: ScatterOptions,
+) => Promise<void>;
+
+export const scatterAsItIs: Scatter = (source, targets, options) => source.scatter!(targets, options);
 
 /** Layers are inflated on as many cores as machines commonly spare; more cost memory and gain nothing on two. */
 const PARALLEL = 2;
@@ -24,12 +35,15 @@ const LARGE = 1024 * 1024;
  * Reads every source once and gives each of its bytes to all who want them: in the order given, which is that of their
  * places on the disk, so that who reads behind the writers can start early; two at a time. A failure stops all of it.
  */
-export async function pumpContents(consumers: readonly Consumer[], { onBytes, signal }: PumpOptions): Promise<void> {
+export async function pumpContents(
+  consumers: readonly Consumer[],
+  { onBytes, signal, scatter = scatterAsItIs }: PumpOptions,
+): Promise<void> {
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const queue = [...consumers];
   const work = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) await pump(next, onBytes, either);
+    for (let next = queue.shift(); next; next = queue.shift()) await pump(next, { onBytes, signal: either, scatter });
   };
   const large = consumers.filter(({ source }) => source.size >= LARGE).length;
   const workers = Array.from({ length: Math.max(1, Math.min(PARALLEL, large)) }, work);
@@ -42,8 +56,8 @@ export async function pumpContents(consumers: readonly Consumer[], { onBytes, si
   }
 }
 
-async function pump({ source, writers, targets }: Consumer, onBytes: (bytes: number) => void, signal: AbortSignal) {
-  if (source.scatter && targets) return await source.scatter(targets, { onBytes, signal });
+async function pump({ source, writers, targets }: Consumer, { onBytes, signal, scatter }: Required<PumpOptions>) {
+  if (source.scatter && targets) return await scatter(source, targets, { onBytes, signal });
   for await (const chunk of source.open(signal)) {
     signal.throwIfAborted();
     for (const writer of writers) await writer.write(chunk);

@@ -2,7 +2,7 @@ import type { ContentWriter } from '@boxship/filesystem';
 import type { ArtifactSink } from '@boxship/formats';
 import { makeFolder, type Progress } from '@boxship/host';
 import type { ContentSource, ScatterTarget } from '@boxship/model';
-import { pumpContents, type Consumer } from './content-pump.ts';
+import { pumpContents, type Consumer, type Scatter } from './content-pump.ts';
 import type { PreparedRelease } from './prepare-variant.ts';
 
 /** A variant to write, and where. */
@@ -17,7 +17,7 @@ export interface VariantWork {
 export async function writeArtifacts(
   progress: Progress,
   works: readonly VariantWork[],
-  signal: AbortSignal | undefined,
+  { signal, scatter }: { readonly signal: AbortSignal | undefined; readonly scatter: Scatter },
 ): Promise<ReadonlyMap<VariantWork, readonly ArtifactSink[]>> {
   const opened: { readonly work: VariantWork; readonly sink: ArtifactSink }[] = [];
   const stop = new AbortController();
@@ -42,7 +42,7 @@ export async function writeArtifacts(
     const sinks = opened.map(({ sink }) => sink);
     const consumers = consumersOf(sinks, works);
     for (const sink of sinks) jobs.push(sink.writeFrame(onBytes));
-    jobs.push(pumpContents(consumers, { onBytes, signal: either }));
+    jobs.push(pumpContents(consumers, { onBytes, signal: either, scatter }));
     await Promise.all(jobs);
     const ends = sinks.map((sink) => sink.settle());
     jobs.push(...ends);

@@ -6,6 +6,7 @@ import { partialPath } from '@boxship/host';
 import { UserError, type Variant } from '@boxship/model';
 import { finishRelease, refuseFullDisk } from './compose-product.ts';
 import type { OpenArtifact } from './open-artifact.ts';
+import { scatterFromEarlier } from './earlier-images.ts';
 import type { OpenProduct } from './open-product.ts';
 import { putInPlace, refuseFile, removeLeftovers } from './release-folder.ts';
 import type { Release, ReleaseOrigin } from './release.ts';
@@ -77,7 +78,8 @@ export async function writeExchange(
   );
   const work = { prepared: exchange, folder, staging: partialPath(folder) };
   try {
-    const sinks = (await writeArtifacts(open.progress, [work], signal)).get(work)!;
+    const scatter = await scatterFromEarlier(out, open.cache);
+    const sinks = (await writeArtifacts(open.progress, [work], { signal, scatter })).get(work)!;
     signal?.throwIfAborted();
     const { rootfsChanges, madeFrom } = exchange;
     const release = await finishRelease(open, work, sinks, signal, { rootfsChanges, madeFrom });

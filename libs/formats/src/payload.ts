@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ByteRange, Digest, Variant } from '@boxship/model';
+import { MiB, type ByteRange, type ContentSource, type Digest, type Variant } from '@boxship/model';
 import type { ArtifactRelease, RootfsChange } from './artifact-format.ts';
 import { withoutRange } from './raw-artifact.ts';
 
@@ -8,9 +8,11 @@ export interface PayloadPart {
   readonly name: string;
   /** Where its bytes are in the artifact, in that of a compressed one unpacked; ascending and apart. */
   readonly ranges: readonly ByteRange[];
+  /** Its bytes are those of this source in the file system at `start`: who writes them from memory can digest them there. */
+  readonly content?: { readonly start: number; readonly source: ContentSource };
 }
 
-export interface DigestedPart extends PayloadPart {
+export interface DigestedPart extends Omit<PayloadPart, 'content'> {
   /** SHA-256 of the bytes of all ranges, one after another. */
   readonly digest: Digest;
 }
@@ -66,20 +68,43 @@ export function planPayload(
   };
 }
 
+const LAYER_PART = 'store/';
+
+/** The name of the part, or of the store when it is a layer of one. */
+const wholeOf = (name: string) => (isStorePart(name) ? 'store' : name);
+
+/** Whether a part is one of those that `storeParts` makes. */
+export function isStorePart(name: string): boolean {
+  return name === 'store' || name.startsWith(LAYER_PART);
+}
+
+/** Layers from here on are parts of their own. A number that changes payloads: it must not depend on anything. */
+const OWN_PART = 8 * MiB;
+
 /**
- * The part that is the store at `start` of an artifact: what a flasher must write of it, but for the place of the signature.
- * What no flasher must write is not in use, and may hold anything.
+ * The parts that are the store at `start` of an artifact: what a flasher must write of it, but for the place of the signature.
+ * What no flasher must write is not in use, and may hold anything. Large image layers are parts of their own
+ * (`store/sha256:…`, their diff_id): all variants have the bytes of one in common, so that they are digested once.
  */
-export function storePart(
+export function storeParts(
   { store, signature }: Pick<ArtifactRelease, 'store' | 'signature'>,
   start: number,
-): PayloadPart {
-  return { name: 'store', ranges: placed(withoutRange(store.mapped, signature), start) };
+): readonly PayloadPart[] {
+  let rest: readonly ByteRange[] = withoutRange(store.mapped, signature);
+  const layers: PayloadPart[] = [];
+  for (const source of store.sources()) {
+    if (source.size < OWN_PART || !/^sha256:[0-9a-f]{64}$/.test(source.id)) continue;
+    const ranges = store.contentRun(source)?.ranges;
+    if (!ranges || ranges.some((range) => range.start < signature.end && signature.start < range.end)) continue;
+    for (const range of ranges) rest = withoutRange(rest, range);
+    layers.push({ name: `${LAYER_PART}${source.id}`, ranges: placed(ranges, start), content: { start, source } });
+  }
+  return [{ name: 'store', ranges: placed(rest, start) }, ...layers];
 }
 
 /**
- * The payload of an artifact of which one half was made anew: `fresh` takes the place of the parts of the same names, the others are
- * those that it had, `moved` bytes further on. Undefined where it had none, as in a release of an earlier version.
+ * The payload of an artifact of which one half was made anew: `fresh` takes the place of the parts of the same names, layers of a store
+ * (there may be others now) that of all layers of the store; the others are those that it had, `moved` bytes further on. Undefined where it had none, as in a release of an earlier version.
  */
 export function exchangedPayload(
   variant: Pick<Variant, 'base'>,
@@ -89,9 +114,11 @@ export function exchangedPayload(
   moved: (name: string) => number = () => 0,
 ): PayloadPlan | undefined {
   if (!old) return undefined;
-  const parts = old.parts.map(
-    ({ name, ranges }) => fresh.find((part) => part.name === name) ?? { name, ranges: placed(ranges, moved(name)) },
-  );
+  const parts = old.parts.flatMap(({ name, ranges }) => {
+    const same = fresh.filter((part) => wholeOf(part.name) === wholeOf(name));
+    if (same.length === 0) return [{ name, ranges: placed(ranges, moved(name)) }];
+    return name.startsWith(LAYER_PART) ? [] : same; // all of a store come in the place of its first
+  });
   return planPayload(variant, changes ?? old.rootfsChanges.map((path) => ({ path })), parts);
 }
 

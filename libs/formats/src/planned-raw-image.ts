@@ -1,12 +1,12 @@
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestImage, type ImageDigests } from '@boxship/disk';
-import type { ArtifactOptions, ByteRange, Variant } from '@boxship/model';
+import type { ArtifactOptions, ByteRange, Digest, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { PlannedArtifact, SinkOptions } from './artifact-format.ts';
 import type { BaseDevice } from './base-image-format.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from './disk-image-form.ts';
-import type { PayloadPlan } from './payload.ts';
+import type { PayloadPart, PayloadPlan } from './payload.ts';
 import {
   copiedRanges,
   emptyRanges,
@@ -62,9 +62,19 @@ export async function plannedRawImage(
     sources: filesystems.flatMap(({ plan: filesystem }) => filesystem.sources()),
     async open(folder, { signal, onFailure = () => {} } = {}) {
       const writer = await openRawImage(join(folder, outline.name), image);
-      const digests = digestWhileWritten(writer, image, payload, signal);
+      const inMemory = ({ content }: PayloadPart) => content?.source.scatter !== undefined;
+      const readBack = payload?.parts.filter((part) => !inMemory(part)) ?? [];
+      const digests = digestWhileWritten(writer, image, readBack, signal);
       digests.catch(onFailure); // and told where it is waited for
       let found: ImageDigests | undefined;
+      const digestsOf = ({ parts }: PayloadPlan): readonly Digest[] => {
+        const read = found!.parts.values();
+        return parts.map((part) => {
+          const digest = inMemory(part) ? writer.contentDigest(part.content!.start, part.content!.source) : read.next().value; // prettier-ignore
+          if (digest) return digest;
+          throw new Error(`nobody digested "${part.name}" of ${writer.path}`);
+        });
+      };
       return {
         writeFrame: (onBytes) => writer.writeFrame({ onBytes, edit }),
         contentWriters: (source) => writer.contentWriters(source),
@@ -76,7 +86,7 @@ export async function plannedRawImage(
           const written = {
             ...outline,
             digests: found!,
-            ...(payload ? { payload: payload.payload(found!.parts) } : {}),
+            ...(payload ? { payload: payload.payload(digestsOf(payload)) } : {}),
           };
           return writeForms(folder, written, wanted, sink);
         },
@@ -105,11 +115,11 @@ function diskImageName({ product, version, machine, name }: Variant): string {
 async function digestWhileWritten(
   image: RawImageWriter,
   plan: RawImagePlan,
-  payload: PayloadPlan | undefined,
+  parts: readonly PayloadPart[],
   signal: AbortSignal | undefined,
 ): Promise<ImageDigests> {
   return await digestImage(image.path, mappedRanges(plan), {
-    parts: payload?.parts.map(({ ranges }) => ranges) ?? [],
+    parts: parts.map(({ ranges }) => ranges),
     ...{ written: image.written, zeros: emptyRanges(plan) },
     ...(signal ? { signal } : {}),
   });

@@ -8,6 +8,7 @@ import {
   writerSlice,
   type ByteRange,
   type ContentSource,
+  type Digest,
   type RandomReader,
   type RandomWriter,
   type ScatterTarget,
@@ -50,6 +51,11 @@ export interface RawImageWriter {
   readonly path: string;
   /** Grows as bytes become final, so that others can read behind the writer. */
   readonly written: WrittenMark;
+  /**
+   * SHA-256 of what the file system at `start` holds of a source that scattered its bytes, taken from memory; undefined where
+   * its pieces are no run, and before it is written.
+   */
+  contentDigest(start: number, source: ContentSource): Digest | undefined;
   /** Vendor bytes, the table, and all of our file systems but the contents of files; then `edit` may change the rootfs. */
   writeFrame(options: FrameOptions): Promise<void>;
   /** Who takes the stream of this source. */
@@ -141,6 +147,7 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
   const writeback = earlyWriteback(handle);
   const target = writeback.over(fileWriter(handle, path));
   const written = writtenMark();
+  const contents = new Map<string, Digest>();
   /** What is not final yet; the lowest of them is how far the file is final. */
   const frame = { pending: () => 0 };
   const pending: { pending(): number }[] = [frame];
@@ -164,6 +171,7 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
   return {
     path,
     written,
+    contentDigest: (start, { id }) => contents.get(`${start} ${id}`),
     async writeFrame({ onBytes, edit }) {
       await copyBase(plan, target, onBytes);
       for (const { start, content } of plan.transplants ?? []) {
@@ -193,6 +201,7 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
             mark();
             writeback.count(bytes);
           },
+          onContent: (sha256: string) => void contents.set(`${start} ${source.id}`, `sha256:${sha256}`),
         };
       }),
     async finish() {

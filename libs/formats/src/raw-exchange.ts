@@ -2,7 +2,7 @@ import { readerSlice, UserError, type ByteRange, type Partition } from '@boxship
 import type { ArtifactExchange, WantedArtifact } from './artifact-exchange.ts';
 import type { BaseDevice, BaseImage } from './base-image-format.ts';
 import { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
-import { exchangedPayload, placed, storePart } from './payload.ts';
+import { exchangedPayload, isStorePart, placed, storeParts } from './payload.ts';
 import { plannedRawImage, type WantedForm } from './planned-raw-image.ts';
 import { withoutRange, type RawImagePlan, type Transplant } from './raw-artifact.ts';
 import { onDisk, planOnBase, plannedPartition } from './raw-plan.ts';
@@ -28,7 +28,7 @@ export const rawExchange: ArtifactExchange = {
     const { partition: system } = onDisk({ base: from, rootfs }, formsOf(wanted)).rootfs;
     const numbers = { store: store.number, data: data.number, rootfs: system.number };
     const places = { rootfs: system, store };
-    const fresh = [storePart({ store: filesystem, signature }, store.start)];
+    const fresh = storeParts({ store: filesystem, signature }, store.start);
     const payload = exchangedPayload(variant, undefined, file.payload, fresh);
     const layout = {
       size: device.content.size,
@@ -53,7 +53,7 @@ export const rawExchange: ArtifactExchange = {
       payload: (storePlace: Partition, dataPlace: Partition) =>
         file.payload?.parts.map(({ name, ranges }) => ({
           name,
-          ranges: placed(ranges, name === 'store' ? storePlace.start - store.start : dataPlace.start - data.start),
+          ranges: placed(ranges, isStorePart(name) ? storePlace.start - store.start : dataPlace.start - data.start),
         })),
     };
     return await planOnBase(release, own, formsOf(wanted));

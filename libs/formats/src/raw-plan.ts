@@ -5,7 +5,7 @@ import { changesOf, type ArtifactRelease, type PlannedArtifact, type PlannedPart
 import type { BaseDevice } from './base-image-format.ts';
 import type { Rootfs } from './find-rootfs.ts';
 import { OWN_PARTITION_NAMES } from './own-partitions.ts';
-import { placed, planPayload, storePart, type PayloadPart } from './payload.ts';
+import { placed, planPayload, storeParts, type PayloadPart } from './payload.ts';
 import { plannedRawImage, type WantedForm } from './planned-raw-image.ts';
 import type { RawImagePlan } from './raw-artifact.ts';
 
@@ -112,7 +112,7 @@ export async function planDiskImage(release: ArtifactRelease, wanted: readonly W
       ],
     }),
     payload: (storePartition, dataPartition) => [
-      storePart(release, storePartition.start),
+      ...storeParts(release, storePartition.start),
       { name: 'data', ranges: placed(data.mapped, dataPartition.start) },
     ],
   };

@@ -1,4 +1,5 @@
 export type { LayerBlob } from './blob-reader.ts';
+export { copyInThread, type EarlierCopy } from './copy-in-thread.ts';
 export { sniffCompression, type LayerCompression } from './compression.ts';
 export { decompress, type DecompressOptions } from './decompress.ts';
 export { openImageLayer, type CachedImageLayer } from './image-layer.ts';

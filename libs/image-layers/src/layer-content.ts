@@ -34,20 +34,24 @@ async function scatterLayer(
   const { blob, blobPath } = layer;
   const handle = await openBlob(layer);
   const gzip = await blobCompression(layer, handle).then((found) => found === 'gzip').finally(() => handle.close()); // prettier-ignore
-  const { sha256, total } = await scatterInThread({ path: blobPath, gzip, limit: tarSize }, targets, options).catch(
-    async (error: NodeJS.ErrnoException) => {
-      const isOfTarget = targets.some(({ path }) => path === error.path);
-      throw options.signal?.aborted || isOfTarget ? error : await blameBlob(layer, error);
-    },
-  );
+  const { sha256, total, contents } = await scatterInThread(
+    { path: blobPath, gzip, limit: tarSize },
+    targets,
+    options,
+  ).catch(async (error: NodeJS.ErrnoException) => {
+    const isOfTarget = targets.some(({ path }) => path === error.path);
+    throw options.signal?.aborted || isOfTarget ? error : await blameBlob(layer, error);
+  });
   const digest: Digest = `sha256:${sha256}`;
   if (digest !== blob.digest) throw wrongDigest(layer, digest);
-  if (total === tarSize) return;
-  throw new UserError(
-    'CONTENT_TOO_SHORT',
-    `${layerName(layer)} ended after ${total} bytes, its inventory says ${tarSize}`,
-    'The cache is damaged: remove it, and run "boxship lock" again.',
-  );
+  if (total !== tarSize) {
+    throw new UserError(
+      'CONTENT_TOO_SHORT',
+      `${layerName(layer)} ended after ${total} bytes, its inventory says ${tarSize}`,
+      'The cache is damaged: remove it, and run "boxship lock" again.',
+    );
+  }
+  for (const [index, content] of contents.entries()) if (content) targets[index]!.onContent?.(content);
 }
 
 /** The blob of a layer as it is, compressed. Errors: those of `readLayerBlob`. */

@@ -46,7 +46,7 @@ function expected(pieces: readonly Piece[], start: number): Buffer {
 /** Scatters a file over new files full of 0xff, a few pieces in each batch; returns what is in them. */
 async function scatter(
   input: { path: string; gzip?: boolean; limit?: number; signal?: AbortSignal },
-  ...targets: readonly { start: number; pieces: readonly Piece[] }[]
+  ...targets: readonly { start: number; pieces: readonly Piece[]; sequence?: string }[]
 ) {
   const files = await Promise.all(
     targets.map(async ({ start, pieces }, index) => {
@@ -61,10 +61,11 @@ async function scatter(
   try {
     const result = await scatterInThread(
       { path: input.path, gzip: input.gzip ?? true, limit: input.limit ?? plain.length },
-      targets.map(({ start, pieces }, index): ScatterTarget => ({
+      targets.map(({ start, pieces, sequence }, index): ScatterTarget => ({
         ...{ descriptor: files[index]!.handle.fd, path: files[index]!.path, start },
         pieces: {
           lowest: Math.min(...pieces.map(([, , position]) => position)),
+          ...(sequence === undefined ? {} : { run: { sequence, ranges: [] } }),
           ascending: pieces.every(([, , position], at) => at === 0 || position >= pieces[at - 1]![2]),
           *batches() {
             for (let at = 0; at < pieces.length; at += 3) yield Float64Array.from(pieces.slice(at, at + 3).flat());
@@ -74,6 +75,7 @@ async function scatter(
           written[index]! += count;
           pendings[index]!.push(pending);
         },
+        onContent: () => expect.fail('only who checks the blob tells it'),
       })),
       { onBytes: (count) => (bytes += count), signal: input.signal },
     );
@@ -82,6 +84,7 @@ async function scatter(
       bytes,
       written,
       pendings,
+      digests: result.contents,
       contents: await Promise.all(files.map(({ path }) => readFile(path))),
     };
   } finally {
@@ -145,6 +148,35 @@ describe('a blob that a thread scatters', () => {
     for (const [index, { start, pieces }] of targets.entries()) {
       expect(sha256(done.contents[index]!), `target ${index}`).toBe(sha256(expected(pieces, start)));
     }
+  });
+
+  it('is digested as each target gets it, once for all that get the same', async () => {
+    const path = await gzip('digested.gz', plain);
+    // the same files behind one another in two targets; in one of them something lies between, as metadata does
+    const cut = (gap: number): readonly Piece[] =>
+      blocks.flatMap(
+        ([offset, length, position, zeros], index): readonly Piece[] =>
+        index < 1000
+          ? [[offset, length, position, zeros]]
+          : index > 1000
+            ? [[offset, length, position + gap, zeros]]
+            : [[offset, 1000, position, 0], [offset + 1000, length - 1000, position + 1000 + gap, zeros]], // prettier-ignore
+      );
+    const done = await scatter(
+      { path },
+      { start: 0, pieces: cut(0), sequence: 'files' },
+      { start: 4096, pieces: cut(1_500_000), sequence: 'files' },
+      { start: 0, pieces: everything, sequence: 'all' },
+      { start: 0, pieces: overlapping },
+    );
+    const [first, second] = done.contents as [Buffer, Buffer];
+    const at = 1000 * 4096 + 1000;
+    const { stdout } = await runProgram('sha256sum', [], {
+      input: Buffer.concat([second.subarray(4096, 4096 + at), second.subarray(4096 + at + 1_500_000)]),
+    });
+    const digest = stdout.toString().slice(0, 64);
+    expect(sha256(first)).toBe(digest);
+    expect(done.digests).toEqual([digest, digest, sha256(plain), undefined]);
   });
 
   it('tells how far a file is final, and never too much', async () => {

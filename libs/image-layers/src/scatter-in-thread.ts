@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { createGunzip } from 'node:zlib';
-import type { ScatterOptions, ScatterTarget } from '@boxship/model';
+import type { ByteRange, ScatterOptions, ScatterTarget } from '@boxship/model';
 import type { ScatterBatch, ScatterJob, ScatterMessage } from './scatter-thread.ts';
 import thread from './scatter-thread.ts?thread';
 
@@ -8,6 +8,8 @@ export type ScatterResult = NonNullable<ScatterMessage['result']>;
 
 export interface ScatterInput {
   readonly path: string;
+  /** What of the file is read, one after another; all of it when absent. Bytes. */
+  readonly ranges?: readonly ByteRange[];
   /** The file is gzip of any number of members; bytes that follow the last one are not looked at. */
   readonly gzip: boolean;
   /** Most bytes that may come out. */
@@ -28,17 +30,18 @@ export function canInflateInPlace(): boolean {
  * Errors: those of the file systems with their paths; a plain Error when the file is damaged or holds more than `limit`.
  */
 export async function scatterInThread(
-  { path, gzip, limit }: ScatterInput,
+  { path, ranges, gzip, limit }: ScatterInput,
   targets: readonly ScatterTarget[],
   { onBytes, signal }: ScatterOptions,
 ): Promise<ScatterResult> {
   signal?.throwIfAborted();
   const control = new Int32Array(new SharedArrayBuffer(4));
+  const digested = firstOfEqual(targets);
   const workerData: ScatterJob = {
-    ...{ path, gzip, limit, control },
-    targets: targets.map(({ descriptor, path, start, pieces: { lowest, ascending } }) => ({
+    ...{ path, ranges, gzip, limit, control },
+    targets: targets.map(({ descriptor, path, start, pieces: { lowest, ascending } }, index) => ({
       ...{ descriptor, path, start, ascending },
-      lowest: start + lowest,
+      ...{ lowest: start + lowest, digested: digested[index] === index },
     })),
   };
   const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
@@ -67,7 +70,7 @@ export async function scatterInThread(
           reject(error as Error);
         }
         if (failure) reject(Object.assign(new Error(failure.message), failure));
-        if (result) resolve(result);
+        if (result) resolve({ ...result, contents: digested.map((first) => result.contents[first]) });
       });
       for (let ahead = 0; ahead < AHEAD; ahead++) for (const index of targets.keys()) feed(index);
     });
@@ -75,4 +78,14 @@ export async function scatterInThread(
     signal?.removeEventListener('abort', abort); // it would hold the layout of a whole image until the program ends
     await worker.terminate(); // nobody may write to a file that the caller closes
   }
+}
+
+/** For each target the first that gets the same bytes in the same order: one digest is that of all. -1 where nobody asks. */
+function firstOfEqual(targets: readonly ScatterTarget[]): readonly number[] {
+  const firsts = new Map<string, number>();
+  return targets.map(({ pieces: { run }, onContent }, index) => {
+    if (!run || !onContent) return -1;
+    if (!firsts.has(run.sequence)) firsts.set(run.sequence, index);
+    return firsts.get(run.sequence)!;
+  });
 }

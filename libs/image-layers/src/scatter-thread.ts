@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createGunzip } from 'node:zlib';
-import { PIECE_NUMBERS } from '@boxship/model';
+import { PIECE_NUMBERS, type ByteRange } from '@boxship/model';
 
 /**
  * One thread reads, digests, inflates and writes, so that bytes stay in its core's cache and no buffer is made twice. It never
@@ -10,6 +10,8 @@ import { PIECE_NUMBERS } from '@boxship/model';
  */
 export interface ScatterJob {
   readonly path: string;
+  /** What of the file is read; all of it when absent. */
+  readonly ranges: readonly ByteRange[] | undefined;
   readonly gzip: boolean;
   /** Most bytes that may come out. */
   readonly limit: number;
@@ -21,6 +23,8 @@ export interface ScatterJob {
     readonly ascending: boolean;
     /** Lowest position that is written, `start` included. */
     readonly lowest: number;
+    /** What it gets is digested; its pieces lie one behind the other. */
+    readonly digested: boolean;
   }[];
 }
 
@@ -36,10 +40,12 @@ export interface ScatterMessage {
   readonly bytes?: number;
   readonly progress?: readonly { readonly written: number; readonly pending: number }[];
   readonly result?: {
-    /** SHA-256 of the file as it is, hex. */
+    /** SHA-256 of what was read, hex. */
     readonly sha256: string;
     /** Bytes that came out. */
     readonly total: number;
+    /** SHA-256 (hex) of what each target got; absent where that was not asked for. */
+    readonly contents: readonly (string | undefined)[];
   };
   readonly failure?: {
     readonly message: string;
@@ -50,7 +56,7 @@ export interface ScatterMessage {
   };
 }
 
-const { path, gzip, limit, control, targets: wanted } = workerData as ScatterJob;
+const { path, ranges, gzip, limit, control, targets: wanted } = workerData as ScatterJob;
 const port = parentPort!;
 const tell = (message: ScatterMessage) => port.postMessage(message);
 
@@ -91,6 +97,7 @@ interface Target {
   /** Pieces that go on in the next chunk. */
   open: Piece[];
   readonly lanes: Lane[];
+  readonly hash: Hash | undefined;
   uses: number;
   written: number;
   reached: number;
@@ -99,6 +106,7 @@ interface Target {
 const targets = wanted.map((target, index): Target => ({
   ...target,
   ...{ index, queue: [], whole: false, batch: new Float64Array(0), at: 0, open: [], lanes: [], uses: 0, written: 0 },
+  hash: target.digested ? createHash('sha256') : undefined,
   reached: target.lowest,
 }));
 
@@ -110,6 +118,7 @@ function flush(target: Target, lane: Lane): void {
       throw Object.assign(error as Error, { path: target.path });
     }
   }
+  target.hash?.update(lane.fill === LANE ? lane.buffer : lane.buffer.subarray(0, lane.fill));
   target.written += lane.fill;
   lane.start += lane.fill;
   lane.fill = 0;
@@ -123,7 +132,8 @@ function laneAt(target: Target, position: number): Lane {
     return lane;
   }
   let lane: Lane;
-  if (lanes.length < LANES) {
+  // what is digested is written in its order: what lies before a gap first
+  if (lanes.length < (target.hash ? 1 : LANES)) {
     lane = { buffer: Buffer.allocUnsafeSlow(LANE), start: 0, fill: 0, use: 0 };
     lanes.push(lane);
   } else {
@@ -282,18 +292,21 @@ function run(): NonNullable<ScatterMessage['result']> {
   const hash = createHash('sha256');
   const input = Buffer.allocUnsafeSlow(IN);
   const inflate = gzip ? inflater() : chunk;
-  for (;;) {
-    const count = readSync(file, input, 0, IN, null);
-    if (count === 0) break;
-    hash.update(count === IN ? input : input.subarray(0, count));
-    inflate(input, count, Z_NO_FLUSH);
+  for (const { start, end } of ranges ?? [{ start: 0, end: Infinity }]) {
+    for (let at = start; at < end;) {
+      const count = readSync(file, input, 0, Math.min(IN, end - at), at);
+      if (count === 0) break;
+      hash.update(count === IN ? input : input.subarray(0, count));
+      inflate(input, count, Z_NO_FLUSH);
+      at += count;
+    }
   }
   if (gzip) inflate(input, 0, Z_FINISH);
   closeSync(file);
   for (const target of targets) for (const lane of target.lanes) flush(target, lane);
   ended = true;
   tellProgress(total);
-  return { sha256: hash.digest('hex'), total };
+  return { sha256: hash.digest('hex'), total, contents: targets.map((target) => target.hash?.digest('hex')) };
 }
 
 try {

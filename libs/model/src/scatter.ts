@@ -1,5 +1,15 @@
+import type { ByteRange } from './random-access.ts';
+
 /** Numbers of one piece in a batch: its offset in the stream, length, position in the target, zeros that follow it. */
 export const PIECE_NUMBERS = 4;
+
+/** The places of a stream that lie in its order, each with its zeros. */
+export interface ContentRun {
+  /** Equal for all targets that get equal bytes in equal order of equal streams. */
+  readonly sequence: string;
+  /** What holds them and nothing else, ascending and apart. In bytes, positions as those of the pieces. */
+  readonly ranges: readonly ByteRange[];
+}
 
 /** Which bytes of a stream belong where in a target: a million of them must not be a million objects. */
 export interface ContentPieces {
@@ -7,6 +17,8 @@ export interface ContentPieces {
   readonly lowest: number;
   /** Positions grow with the offsets. */
   readonly ascending: boolean;
+  /** Of pieces that lie one behind the other in the order of the stream and take no byte twice; absent for all others. */
+  readonly run?: ContentRun;
   /** Pieces by ascending offset, PIECE_NUMBERS numbers each, in bytes. A batch belongs to who takes it. */
   batches(): Iterable<Float64Array<ArrayBuffer>>;
 }
@@ -22,6 +34,11 @@ export interface ScatterTarget {
   readonly pieces: ContentPieces;
   /** `bytes` were written since the last call; nothing below `pending` will be written any more. */
   onWritten(bytes: number, pending: number): void;
+  /**
+   * When all is written, and what was read is what it should be: SHA-256 (hex) of what the target got, zeros included, taken
+   * from memory. For pieces that are a run; others are never told.
+   */
+  onContent?(sha256: string): void;
 }
 
 export interface ScatterOptions {

@@ -49,7 +49,8 @@ describe('the pieces of a source', () => {
       treeOf(file('a', filler, 0, filler.size), file('b', filler, 0, half), file('c', filler, half - 1, half)),
       OPTIONS,
     );
-    const { ascending, lowest, batches } = plan.contentPieces(filler);
+    const { ascending, lowest, batches, run } = plan.contentPieces(filler);
+    expect([run, plan.contentRun(filler)]).toEqual([undefined, undefined]); // bytes that are wanted twice
     const pieces = piecesOf(batches);
     expect(pieces.length).toBeGreaterThan(6);
     expect(pieces.map(([offset]) => offset)).toEqual(pieces.map(([offset]) => offset).sort((a, b) => a - b));
@@ -64,5 +65,37 @@ describe('the pieces of a source', () => {
     for (const [index, [start]] of places.entries()) {
       if (index > 0) expect(start).toBeGreaterThanOrEqual(places[index - 1]![1]);
     }
+  });
+
+  it('are one run with ranges of its own, the same wherever the source lies', () => {
+    const layer: ContentSource = { id: 'layer', size: 700 * MiB, open: () => expect.fail('not to be read') };
+    const other: ContentSource = { id: 'other', size: 200 * MiB, open: () => expect.fail('not to be read') };
+    const files = (middle: number) => [
+      file('a', layer, 512, 300 * MiB + 1),
+      file('b', layer, 512 + 300 * MiB + 1 + middle, 300 * MiB - 7),
+    ];
+    const alone = planExt4(treeOf(...files(511)), OPTIONS);
+    const behind = planExt4(treeOf(file('0', other, 0, other.size), ...files(511)), OPTIONS);
+    const moved = planExt4(treeOf(...files(1023)), OPTIONS);
+    const turned = planExt4(treeOf(...files(511).reverse()), OPTIONS);
+    const { sequence } = alone.contentPieces(layer).run!;
+    expect(sequence).toMatch(/^[0-9a-f]{64}$/);
+    expect(behind.contentRun(layer)!.sequence).toBe(sequence);
+    expect(moved.contentRun(layer)!.sequence).not.toBe(sequence);
+    expect(turned.contentRun(layer)).toBeUndefined();
+
+    const ranges = behind.contentRun(layer)!.ranges;
+    expect(ranges.length).toBeGreaterThan(1); // metadata of groups lies between
+    expect(ranges).not.toEqual(alone.contentRun(layer)!.ranges);
+    const places = piecesOf(behind.contentPieces(layer).batches).map(([, length, position, zeros]) => ({
+      start: position,
+      end: position + length + zeros,
+    }));
+    const joined: { start: number; end: number }[] = [];
+    for (const { start, end } of places) {
+      if (joined.at(-1)?.end === start) joined.at(-1)!.end = end;
+      else joined.push({ start, end });
+    }
+    expect(joined).toEqual(ranges);
   });
 });

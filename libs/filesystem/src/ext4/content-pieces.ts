@@ -1,4 +1,4 @@
-import { PIECE_NUMBERS, type ContentPieces, type ContentSource } from '@boxship/model';
+import { PIECE_NUMBERS, type ContentPieces, type ContentRun, type ContentSource } from '@boxship/model';
 import type { ContentPlacements } from './content-placements.ts';
 import type { FreeRuns } from './free-runs.ts';
 import { BLOCK_SIZE } from './geometry.ts';
@@ -20,6 +20,7 @@ export function contentPieces(
   placements: ContentPlacements,
   free: FreeRuns,
   dataStart: number,
+  run: ContentRun | undefined,
 ): ContentPieces {
   const { start, end } = placements.range(source.id);
   const base = dataStart * BLOCK_SIZE;
@@ -73,5 +74,8 @@ export function contentPieces(
 
   if (start === end) return { lowest: Infinity, ascending, batches };
   const first = Math.floor((base + lowest) / BLOCK_SIZE);
-  return { lowest: free.cursor().locate(first) * BLOCK_SIZE, ascending, batches };
+  return {
+    ...{ lowest: free.cursor().locate(first) * BLOCK_SIZE, ascending, batches },
+    ...(run ? { run } : {}),
+  };
 }

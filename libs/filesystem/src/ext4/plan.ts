@@ -2,12 +2,14 @@ import {
   UserError,
   type ByteRange,
   type ContentPieces,
+  type ContentRun,
   type ContentSource,
   type RandomWriter,
   type Tree,
 } from '@boxship/model';
 import { contentPieces } from './content-pieces.ts';
 import { placeContents } from './content-placements.ts';
+import { contentRun } from './content-run.ts';
 import { openContentWriter, type ContentWriter } from './content-writer.ts';
 import { CRC_START, crc32c } from './crc32c.ts';
 import { planDirectories } from './directory-plan.ts';
@@ -61,6 +63,8 @@ export interface Ext4Plan {
   contentWriter(source: ContentSource, target: RandomWriter): ContentWriter;
   /** The same places, for a source that scatters its bytes itself. */
   contentPieces(source: ContentSource): ContentPieces;
+  /** The run that the pieces of a source are; undefined when they are none. */
+  contentRun(source: ContentSource): ContentRun | undefined;
 }
 
 /**
@@ -102,6 +106,11 @@ export function planExt4(tree: Tree, options: Ext4Options): Ext4Plan {
   const volume: Volume = { contents, placement, uuid, hashSeed, hashWords, label, epoch, checksumSeed };
   const { geometry, free } = placement.layout;
   const placements = placeContents(table);
+  const runs = new Map<string, ContentRun | undefined>();
+  const runOf = (source: ContentSource) => {
+    if (!runs.has(source.id)) runs.set(source.id, contentRun(source, placements, free, placement.data));
+    return runs.get(source.id);
+  };
   return {
     sizeBytes: geometry.blocks * BLOCK_SIZE,
     usedBytes: (placement.end - placement.directories) * BLOCK_SIZE,
@@ -113,7 +122,8 @@ export function planExt4(tree: Tree, options: Ext4Options): Ext4Plan {
     sources: () => placements.sources,
     writeMetadata: (target) => writeMetadata(volume, target),
     contentWriter: (source, target) => openContentWriter(source, placements, free, placement.data, target),
-    contentPieces: (source) => contentPieces(source, placements, free, placement.data),
+    contentPieces: (source) => contentPieces(source, placements, free, placement.data, runOf(source)),
+    contentRun: runOf,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { PlannedFormat } from '../artifact-format.ts';
-import { storePart } from '../payload.ts';
+import { storeParts } from '../payload.ts';
 import type { TeziFields } from '../tezi/compose-image-json.ts';
 import { FILE_OPTIONS, readOwnFiles } from '../tezi/own-files.ts';
 import { teziExchange } from '../tezi/tezi-exchange.ts';
@@ -29,7 +29,7 @@ export const tezi: PlannedFormat = {
       dataBytes: data.sizeBytes,
       dataContentBytes: unpackedSize(dataTree),
       data: bytesPart(OWN_FILES.data, await tarOf(dataTree)),
-      payload: (start) => storePart(release, start),
+      payload: (start) => storeParts(release, start),
     });
   },
   exchange: teziExchange,

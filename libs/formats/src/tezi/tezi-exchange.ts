@@ -14,7 +14,7 @@ import { IMAGE_JSON } from './tezi-folder.ts';
 import type { TeziImage } from './tezi-image.ts';
 import { lastFileStart, type ArchivePart, type ArchivePlan } from './tezi-archive.ts';
 import type { ArtifactFile } from '../artifact-file.ts';
-import { exchangedPayload, placed, storePart } from '../payload.ts';
+import { exchangedPayload, isStorePart, placed, storeParts } from '../payload.ts';
 import { bytesPart, planOnTezi, plannedArchive, vendorParts, wholePart } from './tezi-plan.ts';
 
 /** Exchanges a half of an archive of ours: the image of the store, or all but that and the archive of the data. */
@@ -41,8 +41,10 @@ export const teziExchange: ArtifactExchange = {
     ];
     const layout = layoutOf(image, variant);
     const payload = ({ parts: placedParts }: ArchivePlan) => {
-      const fresh = placedParts.map(({ part, start }) =>
-        part.name === OWN_FILES.store ? storePart({ store, signature }, start) : wholePart(part.name, start, part.size),
+      const fresh = placedParts.flatMap(({ part, start }) =>
+        part.name === OWN_FILES.store
+          ? storeParts({ store, signature }, start)
+          : wholePart(part.name, start, part.size),
       );
       return exchangedPayload(variant, undefined, file.payload, fresh);
     };
@@ -68,8 +70,9 @@ export const teziExchange: ArtifactExchange = {
 
 /** The store is the last file of an archive of ours (`planOnTezi`): its end tells where it begins. */
 function movedStore({ size, payload }: Pick<ArtifactFile, 'size' | 'payload'>, bytes: number, start: number) {
-  const old = payload?.parts.find(({ name }) => name === 'store');
-  return old && { name: old.name, ranges: placed(old.ranges, start - lastFileStart(size, bytes)) };
+  return payload?.parts
+    .filter(({ name }) => isStorePart(name))
+    .map(({ name, ranges }) => ({ name, ranges: placed(ranges, start - lastFileStart(size, bytes)) }));
 }
 
 /** Errors: NO_STORE. */

@@ -30,7 +30,7 @@ export interface OwnParts {
   readonly dataContentBytes: number;
   readonly data: ArchivePart;
   /** What of the store at `start` does not depend on the signing key, when that is known. */
-  readonly payload?: (start: number) => PayloadPart | undefined;
+  readonly payload?: (start: number) => readonly PayloadPart[] | undefined;
 }
 
 /** The installer makes an MBR unless it is told otherwise. */
@@ -91,7 +91,7 @@ function payloadOf(
 ): PayloadPlan | undefined {
   const counted = new Set([IMAGE_JSON, data.name, ...files.map(({ name }) => name)]);
   const all = parts.flatMap(({ part, start }): readonly (PayloadPart | undefined)[] => {
-    if (part.name === store.name) return [payload?.(start)];
+    if (part.name === store.name) return payload?.(start) ?? [undefined];
     return counted.has(part.name) ? [wholePart(part.name, start, part.size)] : [];
   });
   const known = all.filter((part) => part !== undefined);
