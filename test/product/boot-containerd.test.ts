@@ -80,7 +80,7 @@ describe('a device with containerd', () => {
       expect(await shell.must('journalctl -b -o cat -t gateway-gateway')).toContain('gateway 1.0 stops');
       expect(await shell.must('ctr containers ls -q')).toBe('hmi-hmi-1');
       await shell.must('systemctl start --no-block boxship-gateway-gateway.service');
-      await linesOf(machine, /boxship-demo: gateway 1\.0 has started 2 times, first as 1\.0/);
+      await linesOf(machine, /boxship-demo: gateway 1\.0 has started 2 times, first as 1\.0/, up('gateway'));
       expect((await shell.run('systemctl --failed --no-legend')).output).toBe('');
     });
   });
