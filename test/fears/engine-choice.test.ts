@@ -70,6 +70,37 @@ describe('the engine of a variant', () => {
     expect(JSON.stringify(store)).toContain(`"names":["${IMAGE}","registry.example.com/acme/app@sha256:`);
   }); // prettier-ignore
 
+  it('an app in the language of one engine is shipped to that one as it is, and refused for another at its line', async () => {
+    const files = { 'usr/bin/podman': 'x', 'usr/local/bin/k3s': 'x', 'usr/lib/systemd/system-generators/podman-system-generator': 'x', 'var/lib/dpkg/status': 'Package: podman\nStatus: install ok installed\nVersion: 5.4.2\n' };
+    await using product = await fearProduct({
+      base: { files },
+      yaml: (text) =>
+        text.replace('{ compose: ./app/compose.yaml }', '{ kubernetes: ./k8s.yaml }').replace('images:\n', '  units: { quadlet: ./units }\nimages:\n')
+          .replace('basic: { apps: [app] }', 'basic: { apps: [app, units], engine: podman }\n  cluster: { apps: [app], engine: k3s }'),
+    });
+    const container = `[Container]\nImage=${IMAGE}\nPublishPort=8080:80\n[Install]\nWantedBy=default.target\n`;
+    const pod = `kind: Pod\nmetadata: { name: p }\nspec:\n  containers: [{ name: c, image: ${IMAGE} }]\n`;
+    await product.write('units/web.container', container);
+    await product.write('k8s.yaml', pod);
+    await product.lock();
+    await product.compose();
+    const ask = await debugfsOf(join(product.out, 'acme-1.0.0/tiny-podman-basic'));
+    expect(await ask('store', 'cat /apps/units/quadlets/web.container')).toBe(container);
+    expect(await ask('store', 'cat /apps/app/quadlets/boxship-app.yaml')).toBe(pod);
+    expect(await ask('store', 'cat /apps/app/quadlets/boxship-app.kube')).toContain('Yaml=boxship-app.yaml');
+    const cluster = await debugfsOf(join(product.out, 'acme-1.0.0/tiny-k3s-cluster'));
+    expect(await cluster('store', 'cat /apps/app/manifests/boxship-app.yaml')).toBe(pod);
+
+    await product.write('k8s.yaml', pod.replace('image:', 'ports: [{ containerPort: 1, hostPort: 8080 }], image:'));
+    await expect(product.lock().then(() => product.plan())).rejects.toThrow(/port 8080.*k8s\.yaml:4:.*web\.container:2:/s);
+    await product.write('k8s.yaml', pod);
+    await product.edit('boxship.yaml', (text) => text.replace('units], engine: podman', 'units], engine: k3s'));
+    await product.lock();
+    await expect(product.plan()).rejects.toThrow(/boxship\.yaml:\d+:3: the app "units" is written in Quadlet files, which k3s does not read/);
+    await product.edit('boxship.yaml', (text) => text.replace('{ quadlet: ./units }', '{ quadlet: ./units, console: true, kubernetes: x }'));
+    await expect(product.lock()).rejects.toThrow(/has quadlet and kubernetes[^]*"console" is for Compose files/);
+  }); // prettier-ignore
+
   it.each(['rkt', 'constructor'])('%s: no store of it can be made, and plan says which can', async (engine) => {
     await using product = await fearProduct({ yaml: (text) => text.replace('basic: {', `basic: { engine: ${engine},`) });
     await product.lock();

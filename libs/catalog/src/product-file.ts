@@ -63,7 +63,7 @@ function productOf(yaml: YamlFile, raw: ProductYaml): Product {
     machines: machinesOf(yaml, raw, problems),
     engineSettings: engineSettingsOf(yaml, raw.engine, problems),
     engine: engineOf(yaml, ['engine'], raw.engine ?? 'docker', problems),
-    apps: appsOf(yaml, raw),
+    apps: appsOf(yaml, raw, problems),
     images: Object.entries(raw.images ?? {}).map(([reference, { from }]) => ({
       reference,
       from,

@@ -1,5 +1,6 @@
 import type { SecretSource } from '@boxship/compose-spec';
 import type {
+  AppLanguage,
   EngineSettings,
   Location,
   ReleaseDocument,
@@ -39,8 +40,10 @@ export interface Machine {
 
 export interface ProductApp {
   readonly name: string;
-  /** Path of the Compose file, relative to the product file. */
+  /** Path of the Compose file, relative to the product file; of what else `language` says. */
   readonly compose: string;
+  /** Absent: Compose. */
+  readonly language?: AppLanguage;
   /** Further Compose files that change it, in order; relative to the product file. */
   readonly overrides: readonly string[];
   /** Values for `${…}` in the Compose file; nothing comes from the environment of the build host. */

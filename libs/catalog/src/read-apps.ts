@@ -12,6 +12,7 @@ import {
   type Service,
 } from '@boxship/model';
 import { formatReference, parseReference } from '@boxship/oci';
+import { readNativeApp } from './native-app/native-app.ts';
 import type { ImageOrigin, Product, ProductApp } from './product.ts';
 
 export interface ResolvedApp {
@@ -80,6 +81,7 @@ export function readApps(product: Product, progress: Progress): ProductApps {
 }
 
 function readApp(product: Product, app: ProductApp, progress: Progress): App {
+  if (app.language) return readNativeApp(product.file, app.name, app.language, app.compose, app.where);
   const folder = dirname(product.file);
   const path = resolve(folder, app.compose);
   const sources = Object.entries(app.secrets).map(([key, { source }]) => [key, source] as const);
@@ -132,7 +134,8 @@ function digestOf({ name, environment, profiles, console: onConsole }: ProductAp
     }),
   );
   add(app.composeBytes);
-  for (const { path, mode, bytes } of app.files) {
+  if (app.native) add(app.native.language);
+  for (const { path, mode, bytes } of [...app.files, ...(app.native?.files ?? [])]) {
     add(`${path} ${mode.toString(8)}`);
     add(bytes);
   }

@@ -1,6 +1,7 @@
 import { findClashes } from '@boxship/compose-spec';
 import {
   UserError,
+  formatLocation,
   parseDigest,
   type App,
   type Problem,
@@ -190,11 +191,34 @@ function resolveVariant(
 function refuseClashes(product: Product, apps: ProductApps): void {
   const problems = new Map<string, Problem>(); // a pair of apps is often in several variants
   for (const variant of product.variants) {
-    for (const problem of findClashes(variant.apps.map((app) => apps.get(app)!.app))) {
+    const resolved = variant.apps.map((app) => apps.get(app)!.app);
+    for (const problem of [...findClashes(resolved), ...findFileClashes(resolved)]) {
       problems.set(problem.message, problem);
     }
   }
   if (problems.size > 0) throw new UserError([...problems.values()]);
+}
+
+/** Quadlet files of all apps lie in one folder of the device, and their names are those of units. */
+function findFileClashes(apps: readonly App[]): readonly Problem[] {
+  const problems: Problem[] = [];
+  const owners = new Map<string, App>();
+  for (const app of apps) {
+    for (const { path } of app.native?.language === 'quadlet' ? app.native.files : []) {
+      const other = owners.get(path);
+      const place = (one: App) => `"${one.name}" (${formatLocation(one.native!.where)})`;
+      if (other) {
+        problems.push({
+          code: 'DUPLICATE_FILE',
+          message: `the apps ${place(other)} and ${place(app)} both have a Quadlet file ${path}`,
+          hint: 'Rename one of them: podman reads all of them from one folder.',
+          where: app.native!.where,
+        });
+      }
+      owners.set(path, app);
+    }
+  }
+  return problems;
 }
 
 function secretsOf({ secrets }: App): Pick<VariantApp, 'secrets'> {

@@ -51,7 +51,8 @@ export function layerBudgets(variant: Variant, images: readonly ContainerImage[]
 
 /** Bytes of an app's Compose file and of the files that it brings along. */
 function fileBytes(app: App | undefined): number {
-  return app ? app.files.reduce((sum, { bytes }) => sum + bytes.length, app.composeBytes.length) : 0;
+  const files = [...(app?.files ?? []), ...(app?.native?.files ?? [])];
+  return files.reduce((sum, { bytes }) => sum + bytes.length, app?.composeBytes.length ?? 0);
 }
 
 function appBudget(name: string, layers: readonly LayerBudget[]): Omit<AppBudget, 'files'> {

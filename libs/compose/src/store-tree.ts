@@ -1,5 +1,5 @@
-import { directory, type Engine, type Preload } from '@boxship/engines';
-import type { App, DeviceFacts, Tree, TreeEntry, Variant } from '@boxship/model';
+import { directory, engines, type Engine, type Preload } from '@boxship/engines';
+import { UserError, type App, type DeviceFacts, type Tree, type TreeEntry, type Variant } from '@boxship/model';
 import { storeManifest, type SignDigest } from './store-manifest.ts';
 
 export interface AppToStart {
@@ -23,6 +23,7 @@ export async function storeTree(
   const { epoch } = variant;
   const appEntries = new Map<string, TreeEntry>(); // each tree begins with the folder `apps`
   for (const { app, console } of apps) {
+    refuseLanguage(app, engine);
     const { start, namespace } = variant.engine;
     const options = { epoch, console, ...(start ? { start } : {}), ...(namespace ? { namespace } : {}) };
     for (const entry of engine.start(app, preload.imageIds, facts, options).entries()) {
@@ -45,4 +46,16 @@ export async function storeTree(
       yield* preload.layers.entries();
     },
   };
+}
+
+/** Errors: NOT_FOR_ENGINE, at the line of the product file. */
+function refuseLanguage({ name, native }: App, engine: Engine): void {
+  if (!native || engine.languages?.includes(native.language)) return;
+  const readers = Object.values<Engine>(engines).filter(({ languages }) => languages?.includes(native.language));
+  throw new UserError(
+    'NOT_FOR_ENGINE',
+    `the app "${name}" is written in ${native.language === 'quadlet' ? 'Quadlet files' : 'Kubernetes YAML'}, which ${engine.name} does not read`,
+    `Write a Compose file, or take ${readers.map((one) => one.name).join(' or ')} as the engine.`,
+    native.where,
+  );
 }

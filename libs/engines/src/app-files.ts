@@ -9,7 +9,9 @@ export function bytePath(path: string): string {
 /** The Compose file and the files that an app brings along, below `apps/<app>/` of the store partition. */
 export function appFileEntries(app: App, epoch: number): readonly TreeEntry[] {
   return [
-    generatedFile(`apps/${app.name}/${bytePath(app.composeFile)}`, app.composeBytes, 0o644, epoch),
+    ...(app.native
+      ? []
+      : [generatedFile(`apps/${app.name}/${bytePath(app.composeFile)}`, app.composeBytes, 0o644, epoch)]),
     ...app.files.map((file) => generatedFile(`apps/${app.name}/${bytePath(file.path)}`, file.bytes, file.mode, epoch)),
   ];
 }

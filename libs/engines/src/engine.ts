@@ -2,6 +2,7 @@ import type { ComposeKeys } from './compose-keys.ts';
 import type { EngineSocket } from '@boxship/device-socket';
 import type {
   App,
+  AppLanguage,
   AppStart,
   BytePath,
   ContainerImage,
@@ -73,6 +74,8 @@ export interface EngineBuild {
 /** A container engine. One module each, which serves `layer` and `compose` alike; the registry is `engines`. */
 export interface Engine extends EngineBuild {
   readonly name: string;
+  /** Languages of apps that it reads beside Compose; others never reach `start`. */
+  readonly languages?: readonly AppLanguage[];
   /** What it makes of each key of a Compose service. */
   readonly composeKeys: ComposeKeys;
   /** Ways in which it can keep images, in its own words, when there are several: `engine.imageStore` of the product file. */

@@ -144,12 +144,26 @@ export interface Service {
   readonly settings: ContainerSettings;
 }
 
-/** An app: one Compose project, resolved. */
+/** Languages of engines that an app may be written in, beside Compose: podman's Quadlet files, Kubernetes objects. */
+export type AppLanguage = 'quadlet' | 'kubernetes';
+
+/** An app as somebody wrote it for an engine: shipped as it is. */
+export interface NativeApp {
+  readonly language: AppLanguage;
+  /** Where the product file names it. */
+  readonly where: Location;
+  /** Quadlet files with what lies beside them, or the one file of Kubernetes objects. */
+  readonly files: readonly AppFile[];
+}
+
+/** An app: one Compose project, resolved; or what an engine reads itself. */
 export interface App {
   readonly name: string;
   readonly composeFile: string;
   /** The Compose file as it will lie on the device. */
   readonly composeBytes: Uint8Array;
+  /** Set: there is no Compose file, and `services` say no more of a container than its image, its names and its ports. */
+  readonly native?: NativeApp;
   readonly services: readonly Service[];
   readonly volumes: readonly AppVolume[];
   readonly networks: readonly AppNetwork[];

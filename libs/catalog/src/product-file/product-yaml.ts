@@ -50,7 +50,9 @@ export interface MachineYaml {
 }
 
 export interface AppYaml {
-  compose: string | string[];
+  compose?: string | string[];
+  quadlet?: string;
+  kubernetes?: string;
   environment?: Record<string, string | number | boolean>;
   envFile?: string;
   profiles?: string[];

@@ -13,6 +13,7 @@ import { checkK3sSettings, k3sWarnings } from './vendor-checks.ts';
  */
 export const k3s: Engine = {
   name: 'k3s',
+  languages: ['kubernetes'],
   ...k3sBuild,
   composeKeys: k3sComposeKeys,
   preload: (images, { engine }, { epoch }) =>

@@ -12,7 +12,7 @@ const TEMPLATES = 'engines/k3s/apps/[app]';
 /**
  * What starts an app through k3s, below `apps/<app>/` of the store partition: its objects for the manifests folder of the
  * server, and units that take away what is left of apps that are gone, and copy what containers print. The kubelet finds an
- * image by the reference that the app has for it. Errors: NOT_FOR_ENGINE, all at once.
+ * image by the reference that the app has for it. Kubernetes objects that somebody wrote are taken as they are. Errors: NOT_FOR_ENGINE, all at once.
  */
 export function startK3sApp(
   app: App,
@@ -37,7 +37,12 @@ export function startK3sApp(
   const follow = ['kubectl', 'logs', '--follow', '--prefix', '--all-containers', '--ignore-errors', '--since=10s', '--max-log-requests=100', `--namespace=${app.name.replaceAll('_', '-')}`, `--selector=app.kubernetes.io/part-of=${app.name}`]; // prettier-ignore
   return treeOf(
     [
-      generatedFile(`${folder}/manifests/${objects}.yaml`, manifestText(app, k3sManifests(app, names)), 0o644, epoch),
+      generatedFile(
+        `${folder}/manifests/${objects}.yaml`,
+        app.native ? app.native.files[0]!.bytes : manifestText(app, k3sManifests(app, names)),
+        0o644,
+        epoch,
+      ),
       generatedFile(`${folder}/remove-gone.sh`, loadTemplate(`${TEMPLATES}/remove-gone.sh`), 0o755, epoch),
       unit('objects', 'objects', {
         description: settingText(`Boxship app ${app.name}: objects of apps that are gone`),

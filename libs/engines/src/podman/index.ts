@@ -11,6 +11,7 @@ import { checkPodmanSettings, podmanWarnings } from './vendor-checks.ts';
 /** podman, 4.3 to 5.8, with the overlay driver; run as root. */
 export const podman: Engine = {
   name: 'podman',
+  languages: ['kubernetes', 'quadlet'],
   ...podmanBuild,
   composeKeys: podmanComposeKeys,
   preload: (images, _device, options) => podmanStore(images, options),

@@ -1,6 +1,7 @@
 import { UserError, type App, type DeviceFacts, type Digest, type Tree } from '@boxship/model';
 import type { StartOptions } from '../engine.ts';
 import { runUnits, type RunDialect } from '../run-units/units.ts';
+import { nativeUnits } from './quadlet/native-units.ts';
 import { podmanQuadlets } from './quadlet/quadlets.ts';
 import { quadletSupport } from './quadlet/versions.ts';
 import { checkPodmanWords } from './refused-settings.ts';
@@ -24,8 +25,13 @@ export function startPodmanApp(
       'Write start: quadlet or start: units, or leave it out.',
     );
   }
-  checkPodmanWords(app, facts);
   const support = quadletSupport(facts);
+  if (app.native) {
+    if ('version' in support && start !== 'units') return nativeUnits(app, app.native, support.version, facts, options);
+    const why = 'why' in support ? support.why : 'engine.start is units';
+    throw new UserError('QUADLET_MISSING', `the app "${app.name}" needs Quadlet files, and ${why}`, 'Take a base image with podman 5.3 or later and its generator.', app.native.where); // prettier-ignore
+  }
+  checkPodmanWords(app, facts);
   if (start !== 'units' && 'version' in support) return podmanQuadlets(app, imageIds, support.version, facts, options);
   if (start === 'quadlet' && 'why' in support) {
     throw new UserError('QUADLET_MISSING', `engine.start is quadlet, and ${support.why}`, 'Write start: units, or leave it out.'); // prettier-ignore

@@ -43,7 +43,7 @@ const GENERATOR = '/usr/lib/systemd/system-generators/podman-system-generator';
 /** VolumeName= and NetworkName=: before, the generator chose names, and data would be left behind in others. */
 const NAMED_RESOURCES: PodmanVersion = [4, 7];
 /** `[Quadlet] DefaultDependencies=`: without it, units wait for network-online.target from 5.2 on. */
-const DEFAULT_DEPENDENCIES: PodmanVersion = [5, 3];
+export const DEFAULT_DEPENDENCIES: PodmanVersion = [5, 3];
 
 /** The generator forgets empty arguments; a variable in braces is always one (systemd.service(5), "Command lines"). */
 const EMPTY_WORD = '${BOXSHIP_EMPTY}';
@@ -91,11 +91,8 @@ export function podmanQuadlets(
   if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0)) scripts.push(`${RUN_UNITS}/device-options.sh`);
   scripts.push(...hostPathScripts(app.services).map((script) => `${RUN_UNITS}/${script}`));
   if (!isSince(version, NAMED_RESOURCES)) scripts.push(`${RUN_UNITS}/ensure.sh`);
-  if (!isSince(version, READS_RUN)) {
-    scripts.push(`${TEMPLATES}/make-units.sh`);
-    units.set(checkUnitName(`boxship-${app.name}_quadlets.service`), makerUnit(device, facts));
-  }
   const entries: TreeEntry[] = [
+    ...makerEntries(app, version, facts, epoch),
     ...[...quadlets].map(([name, text]) => generatedFile(`apps/${app.name}/quadlets/${name}`, text, 0o644, epoch)),
     ...[...units].map(([name, text]) => generatedFile(`apps/${app.name}/units/${name}`, text, 0o644, epoch)),
     ...scripts.map((script) => generatedFile(`apps/${app.name}/${script.slice(script.lastIndexOf('/') + 1)}`, loadTemplate(script), 0o755, epoch)),
@@ -273,7 +270,23 @@ function consoleUnit(services: readonly Service[], { app }: Device): string {
 }
 
 /** Runs the generator where systemd's own run of it has found nothing. */
-function makerUnit({ app, folder }: Device, { mergedUsr }: DeviceFacts): string {
+/** What runs the generator for a podman that does not look into /run/containers/systemd by itself. */
+export function makerEntries(
+  app: App,
+  version: PodmanVersion,
+  facts: DeviceFacts,
+  epoch: number,
+): readonly TreeEntry[] {
+  if (isSince(version, READS_RUN)) return [];
+  const folder = `apps/${app.name}`;
+  const unit = makerUnit({ app, folder: `/run/boxship/store/${folder}` }, facts);
+  return [
+    generatedFile(`${folder}/make-units.sh`, loadTemplate(`${TEMPLATES}/make-units.sh`), 0o755, epoch),
+    generatedFile(`${folder}/units/${checkUnitName(`boxship-${app.name}_quadlets.service`)}`, unit, 0o644, epoch),
+  ];
+}
+
+function makerUnit({ app, folder }: Pick<Device, 'app' | 'folder'>, { mergedUsr }: DeviceFacts): string {
   const generator = mergedUsr ? GENERATOR : GENERATOR.replace('/usr/lib/', '/lib/');
   return renderTemplate(`${TEMPLATES}/units/boxship-[app]_quadlets.service`, {
     app: app.name,
