@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { statSync, writeFileSync } from 'node:fs';
 import { copyFile, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { composeProduct, openProduct, rebase, updateApps, type ComposedVariant, type Release } from '@boxship/compose';
-import { openCache, runProgram, silent } from '@boxship/host';
+import { openCache, runProgram, silent, type Progress } from '@boxship/host';
 import { beforeAll, afterAll, expect, it } from 'vitest';
 import {
   fearProduct,
@@ -39,9 +40,9 @@ beforeAll(async () => {
 });
 afterAll(() => product[Symbol.asyncDispose]());
 
-async function openAgain() {
+async function openAgain(progress: Progress = silent) {
   process.env['COSIGN_PASSWORD'] = PASSWORD;
-  return await openProduct(product.file, { cache: openCache(product.cache.root), progress: silent, version: '0' });
+  return await openProduct(product.file, { cache: openCache(product.cache.root), progress, version: '0' });
 }
 
 async function compose(variant: string, out = 'deploy'): Promise<ComposedVariant> {
@@ -118,6 +119,24 @@ it('a base of another size, and a release that is cut off, missing or no release
   await rm(more.folder, { recursive: true });
   await writeFile(join(basic.folder, 'release.json'), '{ "files": [{ "payload": { "parts": 7 } }] }');
   await expectSame(await compose('more'), fresh);
+});
+
+it('variants that are written one group after another copy from the image before', async () => {
+  await restoreBlob();
+  await rm(product.path('deploy'), { recursive: true, force: true });
+  let writing = 0;
+  const progress: Progress = {
+    ...silent,
+    start(name, total) {
+      if (name === 'composing' && ++writing === 2) writeFileSync(blob, Buffer.alloc(statSync(blob).size, 'x'));
+      return silent.start(name, total);
+    },
+  };
+  const opened = await openAgain(progress);
+  const composed = await composeProduct(opened, {}, { out: product.path('deploy'), entriesAtOnce: 1 });
+  expect([writing, composed.length]).toEqual([2, 2]);
+  const parts = composed.map((one) => imageOf(one).payload.parts.map(({ digest }) => digest));
+  expect(parts[0]!.map((digest, part) => digest === parts[1]![part])).toEqual([false, true, true]);
 });
 
 it('an exchanged half has its layers as parts, too, and is copied from the release that it comes from', async () => {

@@ -132,9 +132,10 @@ clean();
 async function measureVariants(): Promise<readonly Measured[]> {
   const image = join(deploy, 'bench-1/qemux86-64-docker-second/bench-1-qemux86-64-second.img');
   const imageBytes = statSync(image).blocks * 512;
-  const [firsts, boths, plains]: Measured[][] = [[], [], []];
+  const [firsts, laters, boths, plains]: Measured[][] = [[], [], [], []];
   await times(async () => {
     firsts!.push(await composed('first'));
+    laters!.push(await run('compose', '--out', deploy, '--variant', 'second'));
     boths!.push(await composed('first', 'second'));
     clean();
     await measure('sync', []);
@@ -144,6 +145,7 @@ async function measureVariants(): Promise<readonly Measured[]> {
     rmSync(join(folder, 'plain'));
   });
   show('one variant', firsts!);
+  show('the other one in a later run, its shared layers copied from the first', laters!);
   show('two variants that share all layers but one', boths!);
   show("plain write of the second's bytes, fsync", plains!);
   const [first, both, plain] = [median(firsts!), median(boths!), median(plains!)];
