@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { runProgram } from '@boxship/host';
 import { formatByteSize } from '@boxship/model';
 import { loadAndPack } from './docker.ts';
+import { measureFormats, setArtifacts, slowestOf } from './formats.ts';
 import { measureLayers } from './layer-workload.ts';
 import { measure, median, type Measured } from './measure.ts';
 import { scaleWorkload, workloads, writeProduct } from './workload.ts';
@@ -20,6 +21,8 @@ const { values } = parseArgs({
     base: { type: 'string' },
     folder: { type: 'string' },
     docker: { type: 'boolean', default: false },
+    formats: { type: 'boolean', default: false },
+    tezi: { type: 'string' },
   },
 });
 const dist = fileURLToPath(new URL('../', import.meta.url));
@@ -33,7 +36,7 @@ if (values.workload === 'layer') {
 const chosen = workloads[values.workload];
 if (!chosen || !values.base || !existsSync(values.base)) {
   console.error(
-    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--short] [--docker]`,
+    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--short] [--formats] [--docker] [--tezi FOLDER]`,
   );
   process.exit(2);
 }
@@ -97,6 +100,14 @@ const composed = async (...variants: string[]): Promise<Measured> => {
 const times = async (work: () => Promise<void>): Promise<void> => {
   for (let run = 0; run < Number(values.runs); run++) await work();
 };
+if (values.formats) {
+  await compareFormats();
+  process.exit();
+}
+if (values.tezi !== undefined) {
+  await compareTezi(values.tezi);
+  process.exit();
+}
 const [floors, colds]: Measured[][] = [[], []];
 await times(async () => {
   floors!.push(await floor(all));
@@ -123,10 +134,36 @@ if (values.docker) {
     locked.images.map(({ reference }) => reference),
     folder,
   );
-  show('dockerd: load into an empty data root, then tar of it (CPU: the clients alone)', [docker]);
+  show('dockerd: load into an empty data root, then tar of it', [docker]);
   console.log(`dockerd / cold compose: time ${(docker.seconds / cold.seconds).toFixed(2)}`);
 }
 clean();
+
+/** Five formats in one run against the slowest of them alone. */
+async function compareFormats(): Promise<void> {
+  const measures = await measureFormats(folder, Number(values.runs), {
+    lock: () => run('lock'),
+    compose: () => composed('second'),
+  });
+  for (const [name, runs] of Object.entries(measures.alone)) show(`${name} alone`, runs);
+  show('all of them in one run', measures.together);
+  const [name, slowest] = slowestOf(measures);
+  ratio(`all / ${name}`, median(measures.together), slowest, 1.3);
+  clean();
+}
+
+/** An image for Toradex Easy Installer against what packs the same containers today: docker load, tar, xz. */
+async function compareTezi(tezi: string): Promise<void> {
+  setArtifacts(folder, ['tezi'], `tezi-x86-64: { base: ${tezi} }`);
+  await run('lock');
+  const composes: Measured[] = [];
+  await times(async () => void composes.push(await composed('second')));
+  show('cold compose to an image for the installer', composes);
+  const docker = await loadAndPack(locked.images.map(({ reference }) => reference), folder, { xz: true }); // prettier-ignore
+  show('docker load into an empty data root, tar, xz with one thread', [docker]);
+  ratio('compose / docker load, tar, xz', median(composes), docker);
+  clean();
+}
 
 /** What a second variant costs that shares all layers but one; returns the runs of both. */
 async function measureVariants(): Promise<readonly Measured[]> {
