@@ -15,7 +15,7 @@ export function budgetOf(
   variant: Variant,
   images: readonly ContainerImage[],
   apps: ReadonlyMap<string, App>,
-  plan: Ext4Plan,
+  plan: Pick<Ext4Plan, 'sizeBytes' | 'usedBytes' | 'overheadBytes' | 'freeBytes'>,
 ): Budget {
   const layers = layerBudgets(variant, images);
   return {

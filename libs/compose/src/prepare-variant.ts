@@ -10,6 +10,7 @@ import { needsParts, partsOf } from './inventory-parts.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
+import { prepareTorizon } from './prepare-torizon.ts';
 import { refuseSmallStorage } from './refuse-small-storage.ts';
 import { refuseStoreInBase } from './refuse-store.ts';
 import { documentNames } from './release-documents.ts';
@@ -40,7 +41,9 @@ export async function prepareVariant(
   const machine = open.product.machines.find(({ name }) => name === variant.machine.name)!;
   const base = await openBase(open, machine, variant);
   try {
-    const prepared = await layOut(open, variant, locked, base);
+    // a system that must not be edited has a way of its own, where its vendor has one
+    const own = base.facts.ostree && base.image.tezi !== undefined;
+    const prepared = await (own ? prepareTorizon : layOut)(open, variant, locked, base);
     return { ...prepared, [Symbol.asyncDispose]: () => base.image.close() };
   } catch (error) {
     await base.image.close();

@@ -11,7 +11,7 @@ export function checkSocketNeeds(facts: DeviceFacts): void {
     problem(
       'OSTREE_NOT_EDITED',
       'the base image is an OSTree deployment, which must not be edited',
-      "Use a format that follows the vendor's contract, or a base image built with the generated Yocto layer.",
+      "Give the vendor's image for Toradex Easy Installer, or a base image built with the generated Yocto layer.",
     );
   }
   const missing = ['sh', 'openssl', 'sha256sum', 'dd', 'gzip', 'find', 'grep', 'sed'].filter(

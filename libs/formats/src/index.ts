@@ -33,3 +33,7 @@ export type { UpdateSigner } from './cms/certificate.ts';
 export { madeTogether, artifactFormat, artifactFormats, DEFAULT_ARTIFACTS, planArtifacts } from './artifacts/index.ts';
 export { payloadText, type DigestedPart, type Payload, type PayloadPart } from './payload.ts';
 export type { ArtifactFile } from './artifact-file.ts';
+export { readOstreeSysroot, type OstreeSysroot } from './ostree-sysroot.ts';
+export type { TeziFields } from './tezi/compose-image-json.ts';
+export { readOwnFiles as readTeziFiles } from './tezi/own-files.ts';
+export { planTorizon, type TorizonRelease } from './tezi/torizon-plan.ts';

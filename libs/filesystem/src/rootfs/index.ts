@@ -8,3 +8,4 @@ export { readDeviceFacts } from './device-facts.ts';
 export { parseKernelConfig, type KernelConfig } from './kernel-config.ts';
 export { readKernelCommandLines, type BootPartition } from './kernel-command-line.ts';
 export { readRootfsTree, type RootfsTreeOptions } from './rootfs-tree.ts';
+export { rootfsBelow } from './folder-reader.ts';

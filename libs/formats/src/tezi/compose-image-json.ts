@@ -1,6 +1,12 @@
 import { MiB } from '@boxship/model';
 import type { OwnFile } from './own-files.ts';
-import { FILELIST_FORMAT, type TeziBlockDevice, type TeziImageJson, type TeziPartition } from './image-json.ts';
+import {
+  FILELIST_FORMAT,
+  type TeziBlockDevice,
+  type TeziContent,
+  type TeziImageJson,
+  type TeziPartition,
+} from './image-json.ts';
 import type { TeziRootfs } from './find-rootfs.ts';
 import type { TeziImage } from './tezi-image.ts';
 
@@ -49,29 +55,42 @@ const LINUX = '83';
  * where it must be. Text, with a newline at the end.
  */
 export function composeImageJson(image: TeziImage, rootfs: TeziRootfs, changes: ImageJsonChanges): string {
-  const { fields, files, product, version, epoch, socketBytes } = changes;
+  const { files, socketBytes } = changes;
   const unpacked: readonly Unpacked[] = [
     ...(socketBytes === undefined ? [] : [{ entry: `${OWN_FILES.socket}:/:true`, bytes: socketBytes }]),
     ...files.flatMap(({ name, unpacked: to }) => (to ? [{ entry: `${name}:${to.folder}:true`, bytes: to.bytes }] : [])),
   ];
-  const { json, configFormat } = image;
+  const { json } = image;
   const [, device, , partition] = rootfs.path as [string, number, string, number];
   const blockdevs = json.blockdevs!.map((blockdev, i): TeziBlockDevice => {
     if (i !== device) return blockdev;
     const partitions = blockdev.partitions!.map((one, j) => (j === partition ? withFiles(one, unpacked) : one));
     return { ...blockdev, partitions: [...partitions, ...ownPartitions(blockdev, changes)] };
   });
-  const composed: TeziImageJson & Record<string, unknown> = {
-    ...json,
-    config_format: unpacked.length === 0 ? configFormat : Math.max(configFormat, FILELIST_FORMAT),
+  const composed = { ...json, ...commonFields(image, changes, unpacked.length > 0), blockdevs };
+  return `${JSON.stringify(composed, null, 4)}\n`;
+}
+
+/** The fields of the root that change, whatever is added. */
+export function commonFields(
+  { json, configFormat }: TeziImage,
+  {
+    fields,
+    files,
+    product,
+    version,
+    epoch,
+  }: Pick<ImageJsonChanges, 'fields' | 'files' | 'product' | 'version' | 'epoch'>,
+  hasFiles: boolean,
+): Partial<TeziImageJson> & Record<string, unknown> {
+  return {
+    config_format: hasFiles ? Math.max(configFormat, FILELIST_FORMAT) : configFormat,
     name: fields.name ?? `${json.name} with ${product}`,
     ...writtenFields(fields),
     ...Object.fromEntries(files.flatMap(({ field, name }) => (field ? [[field, name]] : []))),
     version,
     release_date: new Date(epoch * 1000).toISOString().slice(0, 10),
-    blockdevs,
   };
-  return `${JSON.stringify(composed, null, 4)}\n`;
 }
 
 /** Fields of image.json as the product file has them; those that it leaves out are the vendor's. */
@@ -82,12 +101,13 @@ export function writtenFields(fields: TeziFields): Record<string, unknown> {
 }
 
 /** What the installer unpacks over the rootfs: an entry of `filelist`, and the bytes that it takes there. */
-interface Unpacked {
+export interface Unpacked {
   readonly entry: string;
   readonly bytes: number;
 }
 
-function withFiles(partition: TeziPartition, files: readonly Unpacked[]): TeziPartition {
+/** The partition or UBI volume with what is unpacked into it. */
+export function withFiles<T extends { readonly content?: TeziContent }>(partition: T, files: readonly Unpacked[]): T {
   if (files.length === 0) return partition;
   const content = partition.content!;
   const size = Number(content.uncompressed_size ?? 0);

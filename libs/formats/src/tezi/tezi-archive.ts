@@ -8,9 +8,12 @@ import { alignUp, writerSlice, type ContentSource, type RandomWriter } from '@bo
 import type { ArtifactSink } from '../artifact-format.ts';
 import type { PayloadPlan } from '../payload.ts';
 
+/** A file system, or an archive of one, whose contents come as streams. */
+export type PlacedTree = Pick<Ext4Plan, 'sources' | 'writeMetadata' | 'contentWriter' | 'contentPieces'>;
+
 /** One file of the archive: bytes at hand, a file of the vendor as it is, or a file system as an image. */
 export type ArchivePart = { readonly name: string; readonly size: number } & (
-  { readonly bytes: Uint8Array } | { readonly path: string } | { readonly filesystem: Ext4Plan }
+  { readonly bytes: Uint8Array } | { readonly path: string } | { readonly filesystem: PlacedTree }
 );
 
 /** A tar archive whose every byte has its place before one is written, so that a file system in it can be written at random. */

@@ -4,6 +4,7 @@ import { formatByteSize, MiB, UserError, type Tree, type Variant } from '@boxshi
 import {
   changesOf,
   type ArtifactRelease,
+  type DeviceLayout,
   type PlannedArtifact,
   type PlannedPartition,
   type RootfsChange,
@@ -160,14 +161,7 @@ function installable(
       where,
     );
   }
-  for (const own of [...Object.values(OWN_FILES), ...files.map(({ name }) => name)]) {
-    if (!image.files.some(({ name }) => name === own)) continue;
-    throw new UserError(
-      'TEZI_OWN_FILE',
-      `the base image holds ${own} already: it seems to be a composed one`,
-      'Give the vendor image itself.',
-    );
-  }
+  refuseOwnFiles(image, [...Object.values(OWN_FILES), ...files.map(({ name }) => name)]);
   const device = image.json.blockdevs![i]!;
   const partitions = device.partitions!;
   if (device.table_type !== 'gpt' && partitions.length + 2 > MBR_PRIMARIES) {
@@ -181,9 +175,21 @@ function installable(
   return { image, rootfs };
 }
 
+/** Errors: TEZI_OWN_FILE for a file of the vendor that has a name of ours. */
+export function refuseOwnFiles({ files }: TeziImage, names: readonly string[]): void {
+  const own = names.find((name) => files.some((file) => file.name === name));
+  if (own === undefined) return;
+  throw new UserError(
+    'TEZI_OWN_FILE',
+    `the base image holds ${own} already: it seems to be a composed one`,
+    'Give the vendor image itself.',
+  );
+}
+
 /** Where the installer makes the rootfs no larger than asked, all of it must fit. Errors: TEZI_ROOTFS_FULL. */
-function refuseFullRootfs(image: TeziImage, rootfs: TeziRootfs, added: number): void {
-  const [, i, , j] = rootfs.path as [string, number, string, number];
+export function refuseFullRootfs(image: TeziImage, rootfs: TeziRootfs, added: number): void {
+  const [kind, i, , j] = rootfs.path as [string, number, string, number];
+  if (kind !== 'blockdevs') return; // UBIFS compresses: nobody can tell
   const { partition_size_nominal, want_maximised, content } = image.json.blockdevs![i]!.partitions![j]!;
   const used = Number(content?.uncompressed_size ?? 0) + added / MiB;
   if (want_maximised === true || used <= Number(partition_size_nominal)) return;
@@ -209,10 +215,32 @@ export function unpackedSize(tree: Tree): number {
 }
 
 function layouts(image: TeziImage, rootfs: TeziRootfs, { storeBytes, dataBytes }: OwnParts): PlannedArtifact['table'] {
-  const [, i] = rootfs.path as [string, number];
-  const device = image.json.blockdevs![i]!;
-  const type = device.table_type === 'gpt' ? 'gpt' : 'mbr';
-  const vendor = device.partitions!.map(
+  const { type, layout: before } = layoutOfVendor(image, rootfs);
+  const own = (['store', 'data'] as const).map((role, j): PlannedPartition => ({
+    number: before.partitions.length + 1 + j,
+    size: Math.ceil((role === 'store' ? storeBytes : dataBytes) / MiB) * MiB,
+    type: type === 'gpt' ? '' : '83',
+    name: `boxship-${role}`,
+    role,
+  }));
+  return { type, before, after: layoutOf([...before.partitions, ...own]) };
+}
+
+/** The vendor's partitions of the device with the rootfs; the volumes of NAND, whose sizes only the installer knows. */
+export function layoutOfVendor(
+  { json }: TeziImage,
+  rootfs: TeziRootfs,
+): { readonly type: PlannedArtifact['table']['type']; readonly layout: DeviceLayout } {
+  const [kind, i] = rootfs.path as [string, number];
+  if (kind !== 'blockdevs') {
+    const volumes = json.mtddevs![i]!.ubivolumes!.map(({ name }, j): PlannedPartition => ({
+      ...{ number: j + 1, size: 0, type: '', name },
+      role: j + 1 === rootfs.partition ? 'rootfs' : 'vendor',
+    })); // prettier-ignore
+    return { type: 'mbr', layout: layoutOf(volumes) };
+  }
+  const device = json.blockdevs![i]!;
+  const partitions = device.partitions!.map(
     ({ partition_size_nominal, partition_type, content }: TeziPartition, j): PlannedPartition => ({
       number: j + 1,
       size: Number(partition_size_nominal) * MiB,
@@ -221,18 +249,11 @@ function layouts(image: TeziImage, rootfs: TeziRootfs, { storeBytes, dataBytes }
       role: j + 1 === rootfs.partition ? 'rootfs' : 'vendor',
     }),
   );
-  const own = (['store', 'data'] as const).map((role, j): PlannedPartition => ({
-    number: vendor.length + 1 + j,
-    size: Math.ceil((role === 'store' ? storeBytes : dataBytes) / MiB) * MiB,
-    type: type === 'gpt' ? '' : '83',
-    name: `boxship-${role}`,
-    role,
-  }));
-  const layout = (partitions: readonly PlannedPartition[]) => ({
-    size: partitions.reduce((sum, { size }) => sum + size, 0),
-    partitions,
-  });
-  return { type, before: layout(vendor), after: layout([...vendor, ...own]) };
+  return { type: device.table_type === 'gpt' ? 'gpt' : 'mbr', layout: layoutOf(partitions) };
+}
+
+function layoutOf(partitions: readonly PlannedPartition[]): DeviceLayout {
+  return { size: partitions.reduce((sum, { size }) => sum + size, 0), partitions };
 }
 
 function warningsOf(image: TeziImage, rootfs: TeziRootfs): readonly string[] {
