@@ -3,7 +3,7 @@ import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pullRelease, pushRelease, RELEASE_TYPE } from '@boxship/compose';
-import { openCache, runProgram, silent } from '@boxship/host';
+import { openCache, runProgram, silent, startProgram } from '@boxship/host';
 import type { Digest } from '@boxship/model';
 import {
   ociLayoutTarget,
@@ -16,7 +16,7 @@ import {
 import { generateKeyPair } from 'cosign-node-binding';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startRegistry, type RunningRegistry } from '../lab/registry.mjs';
-import { fearProduct, filesBelow, noise, refusal, type FearProduct } from './fear-product.ts';
+import { builtProgram, fearProduct, filesBelow, noise, refusal, type FearProduct } from './fear-product.ts';
 
 // A release to a real registry and back: docker-registry 2.8, skopeo.
 
@@ -112,6 +112,37 @@ describe('a release on a registry', () => {
     await runProgram('diff', ['-r', folder, product.path('from-broken')]);
   });
 
+  it('that SIGKILL ends on its way leaves nothing that looks whole; the next run is as if nothing had been', async () => {
+    const program = await builtProgram();
+    const keyFile = product.path('release.pub');
+    /** Runs the program until so many bytes have gone to the registry or come from it. */
+    const killed = async (command: 'push' | 'pull', bytes: number, name: string) => {
+      let stop = () => {};
+      let seen = 0;
+      const count = (more: number) => void ((seen += more) >= bytes && stop());
+      await using proxy = await proxyTo(registry.port, command === 'push' ? { onUp: count } : { onDown: count });
+      const reference = `${proxy.host}/${name}`;
+      const places = command === 'push' ? [folder, reference] : [reference, product.path('killed')];
+      const started = await startProgram(process.execPath, [program, command, ...places, '--key', keyFile], {
+        env: { BOXSHIP_CACHE: product.path(`cache-${(turn += 1)}`) },
+      });
+      stop = () => process.kill(started.pid, 'SIGKILL');
+      expect((await started.ended).signal).toBe('SIGKILL');
+    };
+    for (const [index, bytes] of [1 << 16, 11 << 20].entries()) {
+      await killed('push', bytes, `acme/killed:${index}`);
+      expect((await refusal(pull(`acme/killed:${index}`, 'killed'))).code).toBe('IMAGE_NOT_FOUND');
+      await push(`acme/killed:${index}`);
+      await killed('pull', bytes, `acme/killed:${index}`);
+      expect(await filesBelow(product.path('killed'))).toEqual({});
+      await pull(`acme/killed:${index}`, 'killed');
+      await runProgram('diff', ['-r', folder, product.path('killed')]);
+      expect((await readdir(product.folder)).filter((one) => one.endsWith('.partial'))).toEqual([]);
+      await rm(product.path('killed'), { recursive: true });
+      await rm(registry.data, { recursive: true }); // the next push has to send all of it
+    }
+  });
+
   it('is refused when it is not what the key signed, in the folder or on the registry', async () => {
     const copy = product.path('copy');
     await runProgram('cp', ['-r', folder, copy]);
@@ -202,7 +233,13 @@ async function proxyTo(
     cutUp = [],
     cutDown = [],
     onUp = () => {},
-  }: { cutUp?: number[]; cutDown?: number[]; onUp?: (bytes: number) => void },
+    onDown = () => {},
+  }: {
+    cutUp?: number[];
+    cutDown?: number[];
+    onUp?: (bytes: number) => void;
+    onDown?: (bytes: number) => void;
+  },
 ) {
   const limits = { up: [...cutUp], down: [...cutDown] };
   let cuts = 0;
@@ -217,7 +254,7 @@ async function proxyTo(
       let seen = 0;
       from.on('data', (bytes: Buffer) => {
         seen += bytes.length;
-        if (way === 'up') onUp(bytes.length);
+        (way === 'up' ? onUp : onDown)(bytes.length);
         const [limit] = limits[way];
         if (limit !== undefined && seen > limit) {
           limits[way].shift();

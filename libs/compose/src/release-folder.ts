@@ -1,5 +1,5 @@
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { isLeftover, partialPath } from '@boxship/host';
 import { UserError } from '@boxship/model';
 
@@ -42,5 +42,15 @@ export async function removeLeftovers(out: string): Promise<void> {
       const path = join(folder, name);
       if (await isLeftover(path)) await rm(path, { recursive: true, force: true });
     }
+  }
+}
+
+/** What killed runs left beside `folder` that was to become it. */
+export async function removeLeftoversOf(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  for (const name of await readdir(parent).catch((): string[] => [])) {
+    const path = join(parent, name);
+    if (!name.startsWith(`.${basename(folder)}.`) || !(await isLeftover(path))) continue;
+    await rm(path, { recursive: true, force: true });
   }
 }

@@ -15,7 +15,7 @@ import {
   type PulledArtifact,
   type Reference,
 } from '@boxship/oci';
-import { putInPlace, refuseFile } from './release-folder.ts';
+import { putInPlace, refuseFile, removeLeftoversOf } from './release-folder.ts';
 import { documentForms } from './release-documents.ts';
 import { RELEASE_FILE, signatureNames, type Release } from './release.ts';
 import { verifyRelease, type VerifiedRelease } from './verify-release.ts';
@@ -129,6 +129,7 @@ export async function pullRelease(
   const step = progress.start(`pulling ${formatReference(reference)}`, total);
   const staging = partialPath(target);
   try {
+    await removeLeftoversOf(target);
     await makeFolder(staging);
     const options = { cache, onBytes: (count: number) => step.advance(count), ...stop };
     await pullFiles(source, reference, artifact, staging, options);
