@@ -20,6 +20,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDeviceFacts } from './device-facts.ts';
 import { planRootfsEdit } from './edit-plan.ts';
 import type { RootfsReader } from './rootfs-reader.ts';
+import { tarHeader } from '../tar/index.ts';
 import { openTarRootfs } from './tar-rootfs.ts';
 
 let folder = '';
@@ -171,5 +172,39 @@ t.close()`;
     const script = `import tarfile; t = tarfile.open(${JSON.stringify(lost)}, 'w'); i = tarfile.TarInfo('a'); i.type = tarfile.LNKTYPE; i.linkname = 'none'; t.addfile(i); t.close()`;
     await runProgram('python3', ['-c', script]);
     expect((await fault(open(lost, async () => {}))).message).toContain('it links to /none, which is no file');
+  });
+
+  it('with two million entries is refused at the half million that it may have: the rest is not read, memory is bounded', async () => {
+    const entries = 2_000_000;
+    const header = Buffer.from(tarHeader({ path: 'usr/share/0000000', type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: 0, mtimeNanoseconds: 0, size: 0 })); // prettier-ignore
+    const sum = header.reduce((all, byte) => all + byte, 0) - header.subarray(148, 156).reduce((all, byte) => all + byte, 0) + 8 * 32; // prettier-ignore
+    let read = 0;
+    /** An archive of a million kilobytes that nobody has to store: each header is the same but for its number. */
+    const reader: RandomReader = {
+      size: entries * 512 + 1024,
+      read(position, length) {
+        read += length;
+        const bytes = Buffer.alloc(length);
+        for (let at = 0; at < length; at += 512) {
+          const number = (position + at) / 512;
+          if (number >= entries) break;
+          header.copy(bytes, at);
+          const digits = String(number).padStart(7, '0');
+          bytes.write(digits, at + 10, 'latin1');
+          const added = [...digits].reduce((all, digit) => all + Number(digit), 0);
+          bytes.write(`${(sum + added).toString(8).padStart(6, '0')}\0 `, at + 148, 'latin1');
+        }
+        return Promise.resolve(bytes);
+      },
+    };
+    const before = process.memoryUsage.rss();
+    const error = await fault(openTarRootfs(reader, { name: 'rootfs.tar' }));
+    expect(error.message).toContain('rootfs.tar has more than 500000 entries');
+    expect(error.code).toBe('ROOTFS_TOO_MANY_ENTRIES');
+    expect(read).toBeLessThan(500_001 * 512 + (2 << 20));
+    expect(process.memoryUsage.rss() - before).toBeLessThan(400 << 20);
+    // within the limit all of it is there
+    const few = await openTarRootfs({ ...reader, size: 20_000 * 512 }, { name: 'rootfs.tar' });
+    expect(await few.readDirectory('usr/share')).toHaveLength(20_000);
   });
 });
