@@ -8,6 +8,7 @@ import { fearProduct, PASSWORD, refusal, type FearProduct } from './fear-product
 import { payloadByTools } from './payload-by-tools.ts';
 
 const ARTIFACTS = 'artifacts: [raw, { raw: { compression: xz } }]\n';
+const AND_ARCHIVES = ARTIFACTS.replace(']', ', rootfs-tar, rootfs-tar: { compression: gz }]');
 
 async function signWith(product: FearProduct, metadata: Readonly<Record<string, string>> = {}) {
   const pair = await generateKeyPair({ password: PASSWORD, metadata });
@@ -29,7 +30,7 @@ async function update(product: FearProduct, folder: string): Promise<Release> {
 
 describe('the payload digest', () => {
   it('is the same whoever signs, and no longer when a byte of an app differs', async () => {
-    await using product = await fearProduct({ yaml: (text) => text + ARTIFACTS });
+    await using product = await fearProduct({ yaml: (text) => text + AND_ARCHIVES });
     await product.lock();
     const [first] = await product.compose();
     const updated = await update(product, first!.folder);
@@ -56,8 +57,22 @@ describe('the payload digest', () => {
     expect(await payloadByTools(a.path, a.payload)).toBe(a.payload.digest);
     expect(await payloadByTools(b.path, a.payload)).toBe(a.payload.digest);
 
+    for (const role of ['store', 'data', 'rootfs']) {
+      const fileOf = ({ folder, release }: ComposedVariant, end: string) => {
+        const { name, payload, digest } = release.files.find((file) => file.name.endsWith(`.${role}${end}`))!;
+        return { path: join(folder, name), payload: payload!, digest };
+      };
+      const [mine, theirs, packed] = [fileOf(first!, '.tar'), fileOf(second!, '.tar'), fileOf(second!, '.tar.gz')];
+      expect(mine.digest === theirs.digest, role).toBe(role === 'data'); // the key is in the rootfs, its signature in the store
+      expect(mine.payload).toEqual(theirs.payload);
+      expect(packed.payload).toEqual(theirs.payload);
+      expect(await payloadByTools(theirs.path, mine.payload), role).toBe(mine.payload.digest);
+    }
+
     const verified = await verifyRelease(second!.folder, keys.publicKeyPem);
-    const payloads = verified.files.map(({ name, payload }) => [name.replace(/^.*\.img/, ''), payload]);
+    const payloads = verified.files
+      .filter(({ name }) => name.includes('.img'))
+      .map(({ name, payload }) => [name.replace(/^.*\.img/, ''), payload]);
     expect(Object.fromEntries(payloads)).toEqual({ '': a.payload.digest, '.xz': a.payload.digest, '.bmap': undefined });
 
     // what is made of them with other apps, too

@@ -49,7 +49,7 @@ describe('an OSTree system of Torizon', () => {
     expect(plan!.warnings.join()).toContain('the device does not verify them');
     const [composed] = await product.compose();
     await verifyRelease(composed!.folder, product.keys.publicKeyPem);
-    const [{ name, payload }] = composed!.release.files as unknown as readonly [(typeof composed.release.files)[0]];
+    const { name, payload } = composed!.release.files[0]!;
     expect(await payloadByTools(join(composed!.folder, name), payload!)).toBe(payload!.digest);
 
     const image = product.path('unpacked');
@@ -68,7 +68,8 @@ describe('an OSTree system of Torizon', () => {
     // as an installer lays it out
     await mkdir(product.path('scratch'));
     const disk = product.path('disk.img');
-    const [{ start, size }] = await installTezi({ folder: image, disk, size: 96 << 20, scratch: product.path('scratch') });
+    const [installed] = await installTezi({ folder: image, disk, size: 96 << 20, scratch: product.path('scratch') });
+    const { start, size } = installed!;
     const rootfs = product.path('installed.img');
     await runProgram('dd', [`if=${disk}`, `of=${rootfs}`, 'bs=1M', `skip=${start >> 20}`, `count=${size >> 20}`, 'status=none']);
     const cat = async (path: string) => (await runProgram('debugfs', ['-R', `cat ${path}`, rootfs])).stdout;

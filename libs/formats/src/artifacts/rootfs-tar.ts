@@ -1,9 +1,9 @@
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile } from '@boxship/disk';
+import { hashFile, hashParts } from '@boxship/disk';
 import { planTar, readRootfsTree, writeTar, type TarPlan } from '@boxship/filesystem';
 import { closeSynced, fileWriter, withPath, writeFileAtomically } from '@boxship/host';
-import type { ArtifactOptions, ContentSource, Tree } from '@boxship/model';
+import type { ArtifactOptions, ByteRange, ContentSource, Tree } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import {
   changesOf,
@@ -13,6 +13,8 @@ import {
   type PlannedFormat,
 } from '../artifact-format.ts';
 import { compressFile, compressorOf, type FileCompression } from '../compress-file.ts';
+import { planPayload, type PayloadPlan } from '../payload.ts';
+import { withoutRange } from '../raw-artifact.ts';
 import { editedEntries, withEdits } from '../rootfs-with-socket.ts';
 
 type Compression = FileCompression | 'none';
@@ -54,6 +56,17 @@ async function plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]
   const tree = withEdits(await readRootfsTree(rootfs.files, { id }), editedEntries(socket.entries, edits, epoch));
   const rootfsPlan = planTar(tree);
   const storePlan = planTar(storeTree);
+  const changes = changesOf(edits, socket);
+  const whole = { start: 0, end: storePlan.size };
+  const payloads: Payloads = {
+    rootfs: planPayload(variant, changes, []), // the vendor's, and the key: what is changed counts by its paths
+    store: planPayload(
+      variant,
+      [],
+      [{ name: 'store', ranges: withoutRange([whole], placeOfSignature(release, storePlan)) }],
+    ),
+    data: planPayload(variant, [], [{ name: 'data', ranges: [{ start: 0, end: planTar(dataTree).size }] }]),
+  };
   const compressions = wanted.map(compressionOf);
   const name = `${variant.product}-${variant.version}-${variant.machine.name}-${variant.name}`;
   const archives = { rootfs: `${name}.rootfs.tar`, store: `${name}.store.tar`, data: `${name}.data.tar` };
@@ -80,20 +93,23 @@ async function plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]
     ],
     table: { type: 'mbr', before: layout(partitions.slice(0, 1)), after: layout(partitions) },
     isNominal: true,
-    changes: changesOf(edits, socket),
+    changes,
     warnings: [],
     bytesToWrite: rootfsPlan.size + storePlan.size,
     vendorBytes: rootfsPlan.size,
     sources: storePlan.sources(),
     open: (folder, { signal } = {}) =>
-      openArchives(folder, archives, { tree, dataTree, storePlan, compressions, partitionsFile, signal }),
+      openArchives(folder, archives, { tree, dataTree, storePlan, payloads, compressions, partitionsFile, signal }),
   };
 }
+
+type Payloads = Readonly<Record<'rootfs' | 'store' | 'data', PayloadPlan>>;
 
 interface Contents {
   readonly tree: Tree;
   readonly dataTree: Tree;
   readonly storePlan: TarPlan;
+  readonly payloads: Payloads;
   readonly compressions: readonly Compression[];
   readonly partitionsFile: { readonly name: string; readonly text: string };
   readonly signal: AbortSignal | undefined;
@@ -102,7 +118,7 @@ interface Contents {
 async function openArchives(
   folder: string,
   archives: Readonly<Record<'rootfs' | 'store' | 'data', string>>,
-  { tree, dataTree, storePlan, compressions, partitionsFile, signal }: Contents,
+  { tree, dataTree, storePlan, payloads, compressions, partitionsFile, signal }: Contents,
 ): Promise<ArtifactSink> {
   const path = join(folder, archives.store);
   const handle = await open(path, 'wx', 0o644);
@@ -128,14 +144,16 @@ async function openArchives(
     settle: () => closeSynced(handle, path),
     async finish(sink) {
       const files: ArtifactFile[] = [];
-      for (const name of Object.values(archives)) {
+      for (const [role, name] of Object.entries(archives) as [keyof Payloads, string][]) {
         const file = join(folder, name);
-        const plain = { name, ...(await hashFile(file)) };
+        const plan = payloads[role];
+        const { size, digest, parts } = await hashParts(file, plan.parts.map(({ ranges }) => ranges)); // prettier-ignore
+        const plain = { name, size, digest, payload: plan.payload(parts) };
         for (const compression of compressions) {
           if (compression === 'none') files.push(plain);
           else {
             const packed = await compressFile(file, compression, sink);
-            files.push({ name: `${name}.${compression}`, ...packed, unpacked: { size: plain.size, digest: plain.digest } }); // prettier-ignore
+            files.push({ name: `${name}.${compression}`, ...packed, unpacked: { size, digest }, payload: plain.payload }); // prettier-ignore
           }
         }
         if (!compressions.includes('none')) await unlink(file);
@@ -146,6 +164,19 @@ async function openArchives(
     },
     abandon: () => handle.close(),
   };
+}
+
+/** The place of the signature in the archive of the store: the same bytes that it has in the file system. */
+function placeOfSignature({ storeTree, signature, store }: ArtifactRelease, plan: TarPlan): ByteRange {
+  for (const { content } of storeTree.entries()) {
+    if (!content || !('source' in content)) continue;
+    const [inStore] = store.contentPieces(content.source).batches();
+    if (inStore?.[2] !== signature.start) continue;
+    const [inArchive] = plan.contentPieces(content.source).batches();
+    const start = inArchive![2]!;
+    return { start, end: start + signature.end - signature.start };
+  }
+  throw new Error('the store has no signature');
 }
 
 /** An archive whose bytes come in order: those of the vendor's rootfs, and small ones. */
