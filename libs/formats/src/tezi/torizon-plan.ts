@@ -1,6 +1,6 @@
 import { planTar, writeTar } from '@boxship/filesystem';
 import type { App, Tree, TreeEntry, Variant } from '@boxship/model';
-import type { PlannedArtifact, PlannedPartition, RootfsChange } from '../artifact-format.ts';
+import type { PlannedArtifact, RootfsChange } from '../artifact-format.ts';
 import type { BaseImage, BaseRootfs } from '../base-image-format.ts';
 import { planPayload } from '../payload.ts';
 import { commonFields, withFiles, type TeziFields, type Unpacked } from './compose-image-json.ts';
