@@ -111,7 +111,10 @@ function refuseWhatCannotBe(
   if (apps.length !== 1) {
     problem(`Torizon's service starts one Compose file; variant "${variant.name}" has ${apps.length} apps`, 'Put them into one Compose file: `include` takes others in.', where); // prettier-ignore
   }
-  for (const { name, secrets = [], services } of apps) {
+  for (const { name, secrets = [], services, native } of apps) {
+    if (native) {
+      problem(`the app "${name}" is no Compose file (${native.language}), and Torizon's service starts nothing else`, 'Write it as a Compose file.', native.where); // prettier-ignore
+    }
     const outside = secrets.filter(({ place }) => place.from !== 'image').map((secret) => secret.name);
     if (outside.length > 0) {
       problem(`the app "${name}" reads secrets from the device (${outside.join(', ')}), which nothing would give it`, 'Mount them as a volume, or let the app fetch them.', where); // prettier-ignore
