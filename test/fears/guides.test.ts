@@ -101,7 +101,7 @@ describe('the guide', () => {
     const images = 'images:\n  registry.example.com/acme/gateway:1: { from: "oci:./images/gateway:1" }\n';
     await write('boxship.yaml', file.text + images);
     // what needs bitbake or a network is walked by `npm run test:yocto`
-    const elsewhere = /^(cd |kas )|--pin/;
+    const elsewhere = /^(cd |kas |bitbake|\. bitbake)|--pin/;
     const lines = blocks.filter(({ language }) => language === 'sh').flatMap((block) => {
       const here = block.text.split('\n').filter((line) => !elsewhere.test(line)).join('\n');
       return [{ ...block, text: here }];
