@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { fearProduct, PASSWORD, refusal, type FearProduct } from './fear-product.ts';
 import { payloadByTools } from './payload-by-tools.ts';
 
-const ARTIFACTS = 'artifacts: [raw, { raw: { compression: xz } }]\n';
+const ARTIFACTS = 'artifacts: [raw, { raw: { compression: xz } }, android-sparse]\n';
 const AND_ARCHIVES = ARTIFACTS.replace(']', ', rootfs-tar, rootfs-tar: { compression: gz }]');
 
 async function signWith(product: FearProduct, metadata: Readonly<Record<string, string>> = {}) {
@@ -57,6 +57,12 @@ describe('the payload digest', () => {
     expect(await payloadByTools(a.path, a.payload)).toBe(a.payload.digest);
     expect(await payloadByTools(b.path, a.payload)).toBe(a.payload.digest);
 
+    // ranges of a sparse image are those of what it unfolds to
+    const sparse = second!.release.files.find(({ name }) => name.endsWith('.simg'))!;
+    expect(sparse.payload).toEqual(a.payload);
+    await runProgram('simg2img', [join(second!.folder, sparse.name), product.path('unfolded.img')]);
+    expect(await payloadByTools(product.path('unfolded.img'), a.payload)).toBe(a.payload.digest);
+
     for (const role of ['store', 'data', 'rootfs']) {
       const fileOf = ({ folder, release }: ComposedVariant, end: string) => {
         const { name, payload, digest } = release.files.find((file) => file.name.endsWith(`.${role}${end}`))!;
@@ -71,9 +77,15 @@ describe('the payload digest', () => {
 
     const verified = await verifyRelease(second!.folder, keys.publicKeyPem);
     const payloads = verified.files
-      .filter(({ name }) => name.includes('.img'))
-      .map(({ name, payload }) => [name.replace(/^.*\.img/, ''), payload]);
-    expect(Object.fromEntries(payloads)).toEqual({ '': a.payload.digest, '.xz': a.payload.digest, '.bmap': undefined });
+      .filter(({ name }) => /\.s?img/.test(name))
+      .map(({ name, payload }) => [name.replace(/^.*\.(s?img)/, '$1'), payload]);
+    const { digest } = a.payload;
+    expect(Object.fromEntries(payloads)).toEqual({
+      img: digest,
+      'img.xz': digest,
+      simg: digest,
+      'img.bmap': undefined,
+    });
 
     // what is made of them with other apps, too
     const [mine, theirs] = [updated, await update(product, second!.folder)].map(({ files }) => files);
@@ -90,7 +102,7 @@ describe('the payload digest', () => {
     expect(blue.payload.parts[1]).toEqual(glue.payload.parts[1]); // the data
   });
 
-  it.each(['.img', '.img.xz'])('that is not that of the bytes is told, though it is signed: %s', async (end) => {
+  it.each(['.img', '.img.xz', '.simg'])('that is not that of the bytes is told, though it is signed: %s', async (end) => {
     await using product = await fearProduct({ yaml: (text) => text + ARTIFACTS });
     await product.lock();
     const keys = await signWith(product, DEVELOPMENT);

@@ -69,7 +69,8 @@ async function copiesIn(folder: string): Promise<readonly (readonly [key: string
   const { files } = JSON.parse(await readFile(join(folder, RELEASE_FILE), 'utf8')) as Release;
   const copies: [string, EarlierCopy][] = [];
   for (const { name, size, unpacked, payload } of files) {
-    if (unpacked || !payload) continue; // a compressed one is no quicker to read than the layer
+    // a compressed one is no quicker to read than the layer, a sparse one has its bytes elsewhere
+    if (unpacked || !payload || name.endsWith('.simg')) continue;
     const path = join(folder, name);
     const info = await stat(path);
     if (!info.isFile() || info.size !== size) continue;

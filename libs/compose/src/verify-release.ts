@@ -201,7 +201,8 @@ async function verifyFile(
     });
     return undefined;
   }
-  const { payload, unpacked } = file;
+  const { payload } = file;
+  const unpacked = payload !== undefined && (file.unpacked !== undefined || (await probeCompression(path)) === 'simg');
   const ranges = payload?.parts.map((part) => part.ranges) ?? [];
   const { digest, parts } = await hashParts(path, unpacked ? [] : ranges, onBytes);
   if (file.digest !== undefined && digest !== file.digest) {

@@ -25,6 +25,7 @@ export const androidSparse: DiskImageForm = {
     const parts = partsOf(image, options);
     const names = namesOf(image, parts);
     const files: ArtifactFile[] = [];
+    if (parts.length === 1) return [await writeWholeSparse(image, sink)];
     for (const [index, part] of parts.entries()) files.push(await writeSparse(image, names[index]!, part, sink));
     return files;
   },
@@ -47,7 +48,8 @@ function sparseName(image: string): string {
 /** The image as one sparse file, whoever asks for it. */
 export async function writeWholeSparse(image: WrittenDiskImage, sink: SinkOptions): Promise<ArtifactFile> {
   const [part] = planAndroidSparse(image.mapped, image.size) as readonly [SparsePart];
-  return await writeSparse(image, sparseName(image.name), part, sink);
+  const file = await writeSparse(image, sparseName(image.name), part, sink);
+  return { ...file, ...(image.payload ? { payload: image.payload } : {}) };
 }
 
 /** Name of that file, and bytes of it at most. */
