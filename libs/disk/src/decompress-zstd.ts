@@ -120,23 +120,32 @@ function newDecoder(onData: (bytes: Uint8Array) => Promise<void>): FrameDecoder 
     : pureDecoder(onData);
 }
 
-/** fzstd, which does not look at checksums: it is not given them. */
+/**
+ * fzstd, which does not look at checksums: it is not given them. It keeps every chunk that ends where a block does (0.1.1: an
+ * empty rest joins a list that is emptied when there is a rest), so each chunk ends one byte early.
+ */
 function pureDecoder(onData: (bytes: Uint8Array) => Promise<void>): FrameDecoder & { wantsChecksum: boolean } {
   let pending: Uint8Array[] = [];
+  let held = new Uint8Array(0);
   const decoder = new Decompress((bytes) => pending.push(bytes));
+  const give = async (bytes: Uint8Array) => {
+    try {
+      decoder.push(bytes);
+    } catch (error) {
+      throw new Damaged((error as Error).message);
+    }
+    const ready = pending;
+    pending = [];
+    for (const chunk of ready) await onData(chunk);
+  };
   return {
     wantsChecksum: false,
     async push(bytes) {
-      try {
-        decoder.push(bytes);
-      } catch (error) {
-        throw new Damaged((error as Error).message);
-      }
-      const ready = pending;
-      pending = [];
-      for (const chunk of ready) await onData(chunk);
+      const whole = Buffer.concat([held, bytes]);
+      held = Uint8Array.from(whole.subarray(whole.length - 1));
+      await give(whole.subarray(0, whole.length - 1));
     },
-    async end() {},
+    end: () => give(held),
   };
 }
 

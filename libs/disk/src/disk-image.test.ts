@@ -2,6 +2,8 @@ import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node
 import { createHash, randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCache, runProgram, type Cache } from '@boxship/host';
 import { digestHex, MiB, UserError } from '@boxship/model';
@@ -182,6 +184,26 @@ describe('variants of the formats', () => {
     const skippable = Buffer.concat([Buffer.from('5a2a4d1803000000', 'hex'), Buffer.from('abc')]);
     await writeFile(path, Buffer.concat([skippable, await readFile(path), skippable]));
     expect(plain.equals(await unpacked(path, 'zst'))).toBe(true);
+  });
+
+  itNeeds('zstd')('zstd is not kept in memory while it is read', async () => {
+    const file = join(folder, 'noise');
+    await writeFile(file, randomBytes(48 * MiB));
+    const path = await pack('zst', file);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const marks = [4 * MiB, 40 * MiB];
+    const held: number[] = [];
+    let read = 0;
+    await decompressTo(path, 'zst', (bytes) => {
+      read += bytes.length;
+      if (held.length < marks.length && read > marks[held.length]!) {
+        collect();
+        held.push(process.memoryUsage().arrayBuffers);
+      }
+      return Promise.resolve();
+    });
+    expect(held[1]! - held[0]!).toBeLessThan(16 * MiB);
   });
 
   itNeeds('zstd')('zstd with a wrong content checksum is refused', async () => {
