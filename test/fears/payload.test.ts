@@ -102,28 +102,31 @@ describe('the payload digest', () => {
     expect(blue.payload.parts[1]).toEqual(glue.payload.parts[1]); // the data
   });
 
-  it.each(['.img', '.img.xz', '.simg'])('that is not that of the bytes is told, though it is signed: %s', async (end) => {
-    await using product = await fearProduct({ yaml: (text) => text + ARTIFACTS });
-    await product.lock();
-    const keys = await signWith(product, DEVELOPMENT);
-    const [composed] = await product.compose();
-    const { folder, release } = composed!;
-    const wrong = `sha256:${'0'.repeat(64)}` as const;
-    const files = release.files.map((file) => {
-      if (!file.name.endsWith(end)) return file;
-      const [store, ...others] = file.payload!.parts;
-      return { ...file, payload: { ...file.payload!, parts: [{ ...store!, digest: wrong }, ...others] } };
-    });
-    const text = JSON.stringify({ ...release, files });
-    const signature = await signBlob(await loadPrivateKey(keys.privateKeyPem, PASSWORD), Buffer.from(text));
-    await writeFile(join(folder, 'release.json'), text);
-    await writeFile(join(folder, 'release.json.sig'), signature.raw);
-    await writeFile(join(folder, 'release.json.sigstore.json'), signature.bundle);
-    const error = await refusal(verifyRelease(folder, keys.publicKeyPem));
-    expect(error.problems.map(({ code }) => code)).toEqual(['WRONG_PAYLOAD', 'WRONG_PAYLOAD']);
-    expect(error.message).toContain(
-      `the payload "store" has the digest ${release.files[0]!.payload!.parts[0]!.digest}`,
-    );
-    expect(await readFile(join(folder, 'release.json'), 'utf8')).toBe(text);
-  });
+  it.each(['.img', '.img.xz', '.simg'])(
+    'that is not that of the bytes is told, though it is signed: %s',
+    async (end) => {
+      await using product = await fearProduct({ yaml: (text) => text + ARTIFACTS });
+      await product.lock();
+      const keys = await signWith(product, DEVELOPMENT);
+      const [composed] = await product.compose();
+      const { folder, release } = composed!;
+      const wrong = `sha256:${'0'.repeat(64)}` as const;
+      const files = release.files.map((file) => {
+        if (!file.name.endsWith(end)) return file;
+        const [store, ...others] = file.payload!.parts;
+        return { ...file, payload: { ...file.payload!, parts: [{ ...store!, digest: wrong }, ...others] } };
+      });
+      const text = JSON.stringify({ ...release, files });
+      const signature = await signBlob(await loadPrivateKey(keys.privateKeyPem, PASSWORD), Buffer.from(text));
+      await writeFile(join(folder, 'release.json'), text);
+      await writeFile(join(folder, 'release.json.sig'), signature.raw);
+      await writeFile(join(folder, 'release.json.sigstore.json'), signature.bundle);
+      const error = await refusal(verifyRelease(folder, keys.publicKeyPem));
+      expect(error.problems.map(({ code }) => code)).toEqual(['WRONG_PAYLOAD', 'WRONG_PAYLOAD']);
+      expect(error.message).toContain(
+        `the payload "store" has the digest ${release.files[0]!.payload!.parts[0]!.digest}`,
+      );
+      expect(await readFile(join(folder, 'release.json'), 'utf8')).toBe(text);
+    },
+  );
 });
