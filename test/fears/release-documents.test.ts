@@ -1,8 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { verifyRelease, type ComposedVariant } from '@boxship/compose';
-import { runProgram } from '@boxship/host';
+import { openProduct, updateApps, verifyRelease, type ComposedVariant } from '@boxship/compose';
+import { runProgram, silent } from '@boxship/host';
+import { verifyStatement } from 'cosign-node-binding';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GOOD_LAYERS, fearProduct, noise, refusal, type FearProduct } from './fear-product.ts';
 
@@ -75,6 +76,19 @@ describe('the documents of a release', () => {
       expect(await readFile(join(again!.folder, nameOf(document)))).toEqual(await readFile(pathOf(document)));
     }
   });
+
+  it('come with what is made of a release, too, and name it', async () => {
+    const open = await openProduct(product.file, { cache: product.cache, progress: silent, version: '0.0.0-test' });
+    const { plan, release, folder } = await updateApps(open, first.folder, { out: product.path('updated') });
+    expect(release!.files.map(({ name }) => name).sort()).toEqual([...plan.files].sort());
+    await verifyRelease(folder, product.keys.publicKeyPem);
+    const bundle = await readFile(join(folder, nameOf('provenance')), 'utf8');
+    const { predicate } = JSON.parse(verifyStatement(product.keys.publicKeyPem, bundle).statement) as { predicate: { buildDefinition: { resolvedDependencies: { name: string; digest: { sha256: string } }[] } } };
+    expect(predicate.buildDefinition.resolvedDependencies[0]).toEqual({
+      name: 'release 1.0.0, base kept',
+      digest: { sha256: first.release.files[0]!.digest.slice(7) },
+    });
+  }); // prettier-ignore
 
   it('say to real cosign who made the image, and of nothing else', async (context) => {
     const there = await runProgram(cosign, ['version']).then(() => true, () => false);

@@ -195,7 +195,7 @@ export async function finishRelease(
       })),
     );
   }
-  files.push(...(await writeDocuments(staging, prepared, files, await open.signer())));
+  files.push(...(await writeDocuments(staging, prepared, files, await open.signer(), told.madeFrom)));
   const release: Release = {
     kind: 'boxship-release',
     releaseVersion: 1,

@@ -6,10 +6,12 @@ import {
   imageUrl,
   isPackageFile,
   isUnreadDatabase,
+  isWhiteout,
   mergePackages,
   packageFiles,
   packageFolders,
   readPackages,
+  whiteoutOf,
   type InstalledSoftware,
   type InventoryPart,
   type LayerPackageFiles,
@@ -19,11 +21,6 @@ import {
 const PACKAGES_KIND = 'packages-v1';
 /** No package database is larger; what is, is not read. */
 const LARGEST_DATABASE = 64 * MiB;
-
-/** Whether a document that is asked for lists what is in the release. */
-export function needsParts({ documents = [] }: Variant): boolean {
-  return documents.some((document) => document !== 'provenance');
-}
 
 /** The base image and the container images of a variant, with the packages of each. Reads those layers that hold databases. */
 export async function partsOf(
@@ -66,9 +63,9 @@ export function inputParts(
   ];
 }
 
-/** What was kept of a layer: bytes as base64. */
+/** What was kept of a layer: bytes as base64, `null` for what was not read. */
 interface KeptLayer {
-  readonly files: readonly (readonly [BytePath, string])[];
+  readonly files: readonly (readonly [BytePath, string | null])[];
   readonly whiteouts: readonly BytePath[];
 }
 
@@ -76,30 +73,35 @@ async function layerPackages(layer: ImageLayer, cache: Cache): Promise<LayerPack
   const key = digestHex(layer.diffId);
   const kept = (await cache.recall(PACKAGES_KIND, key)) as KeptLayer | undefined;
   if (Array.isArray(kept?.files) && Array.isArray(kept.whiteouts)) {
-    return { files: new Map(kept.files.map(([path, text]) => [path, Buffer.from(text, 'base64')])), whiteouts: kept.whiteouts }; // prettier-ignore
+    const files = kept.files.map(([path, text]) => [path, text === null ? undefined : Buffer.from(text, 'base64')] as const); // prettier-ignore
+    return { files: new Map(files), whiteouts: kept.whiteouts };
   }
   const found = await readLayerPackages(layer);
-  const files = [...found.files].map(([path, bytes]) => [path, Buffer.from(bytes).toString('base64')] as const);
+  const files = [...found.files].map(([path, bytes]) => [path, bytes ? Buffer.from(bytes).toString('base64') : null] as const); // prettier-ignore
   await cache.remember(PACKAGES_KIND, key, { files, whiteouts: found.whiteouts } satisfies KeptLayer);
   return found;
 }
 
-/** Reads the tar of the layer as far as its last database. Nothing is read of a layer without any. */
+/**
+ * Reads the tar of a layer that holds databases; to its end, because only then the digest of the blob is known to be right, and
+ * what is found is kept. Nothing is read of a layer without any.
+ */
 async function readLayerPackages({ inventory, content }: ImageLayer): Promise<LayerPackageFiles> {
-  const files = new Map<BytePath, Uint8Array>();
+  const files = new Map<BytePath, Uint8Array | undefined>();
   const whiteouts: BytePath[] = [];
   const wanted: { readonly path: BytePath; readonly offset: number; readonly bytes: Buffer }[] = [];
   for (const { path, type, size, content: where } of inventory.entries()) {
     if (!concernsPackages(path)) continue;
-    if (/(^|\/)\.wh\.[^/]+$/.test(path)) whiteouts.push(path);
-    else if (isUnreadDatabase(path)) files.set(path, new Uint8Array());
-    else if (type === 'file' && where && 'offset' in where && size <= LARGEST_DATABASE) {
+    if (isWhiteout(path)) whiteouts.push(path);
+    else if (type === 'symlink')
+      whiteouts.push(whiteoutOf(path)); // it leads to a file of another name, and hides this one
+    else if (type === 'file' && size === 0) files.set(path, new Uint8Array());
+    else if (type === 'file' && !isUnreadDatabase(path) && where && 'offset' in where && size <= LARGEST_DATABASE) {
       wanted.push({ path, offset: where.offset, bytes: Buffer.alloc(size) });
-    }
+    } else files.set(path, undefined);
   }
-  const end = Math.max(0, ...wanted.map(({ offset, bytes }) => offset + bytes.length));
   let at = 0;
-  if (end > 0) {
+  if (wanted.length > 0) {
     for await (const chunk of content.open()) {
       for (const { offset, bytes } of wanted) {
         const from = Math.max(offset, at);
@@ -107,7 +109,6 @@ async function readLayerPackages({ inventory, content }: ImageLayer): Promise<La
         if (from < to) bytes.set(chunk.subarray(from - at, to - at), from - offset);
       }
       at += chunk.length;
-      if (at >= end) break;
     }
   }
   for (const { path, bytes } of wanted) files.set(path, bytes);

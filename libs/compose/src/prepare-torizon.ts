@@ -12,11 +12,13 @@ import {
   type Variant,
 } from '@boxship/model';
 import { budgetOf } from './budget.ts';
+import { partsOf } from './inventory-parts.ts';
 import type { LockedImages } from './locked-image.ts';
 import type { OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
 import type { PreparedRelease } from './prepare-variant.ts';
 import { refuseSmallStorage } from './refuse-small-storage.ts';
+import { documentNames } from './release-documents.ts';
 import type { VariantPlan } from './variant-plan.ts';
 
 /** Starts the project below /var of Torizon. */
@@ -61,10 +63,11 @@ export async function prepareTorizon(
   return {
     variant,
     artifacts: [artifact],
+    readParts: () => partsOf(variant, images, deployment, open.cache),
     plan: {
       variant,
       folder: releaseFolder(variant),
-      files: artifact.files,
+      files: [...artifact.files, ...documentNames(variant)],
       table: artifact.table,
       rootfs: { partition: rootfs.partition, changes: artifact.changes },
       budget: budgetOf(variant, images, new Map([...open.apps].map(([name, { app }]) => [name, app])), {

@@ -6,7 +6,7 @@ import { formatProblem, pick, type ContainerImage, type Variant } from '@boxship
 import { productPath, releaseFolder } from '@boxship/catalog';
 import { budgetOf } from './budget.ts';
 import { deviceFiles } from './fit-socket.ts';
-import { needsParts, partsOf } from './inventory-parts.ts';
+import { partsOf } from './inventory-parts.ts';
 import type { LockedImages } from './locked-image.ts';
 import { openBase, type OpenBase } from './open-base.ts';
 import type { OpenProduct } from './open-product.ts';
@@ -23,8 +23,8 @@ export interface PreparedRelease {
   readonly plan: ReleasePlan;
   /** One for each format that is asked for; all forms of one disk image are one. */
   readonly artifacts: readonly PlannedArtifact[];
-  /** What it is made of, for its documents; absent when none is asked for, or nothing but its list of inputs is known. */
-  readonly parts?: readonly InventoryPart[];
+  /** Reads what is in its inputs, for documents about it; absent where nothing but the list of inputs is at hand. */
+  readParts?(): Promise<readonly InventoryPart[]>;
 }
 
 /** The same of a variant that is composed. */
@@ -102,8 +102,7 @@ async function layOut(open: OpenProduct, variant: Variant, locked: LockedImages,
     budget: budgetOf(variant, images, new Map([...open.apps].map(([name, { app }]) => [name, app])), store),
     warnings,
   };
-  const parts = needsParts(variant) ? await partsOf(variant, images, rootfs.files, open.cache) : undefined;
-  return { variant, plan, artifacts, ...(parts ? { parts } : {}) };
+  return { variant, plan, artifacts, readParts: () => partsOf(variant, images, rootfs.files, open.cache) };
 }
 
 function countDeviceNodes(images: readonly ContainerImage[]): number {

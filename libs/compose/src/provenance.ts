@@ -1,6 +1,6 @@
 import { digestHex, type Digest, type Variant } from '@boxship/model';
 import { imageUrl } from '@boxship/sbom';
-import type { ReleaseFile } from './release.ts';
+import type { ReleaseFile, ReleaseOrigin } from './release.ts';
 
 /** in-toto attestation, spec/v1/statement.md */
 const STATEMENT = 'https://in-toto.io/Statement/v1';
@@ -14,7 +14,7 @@ const BUILDER = 'https://boxship.example/boxship';
  * Where the files of a release come from, as an in-toto statement with SLSA's provenance v1: the variant with every default filled
  * in, and the digest of every input. Without a time or an invocation, because equal inputs give equal bytes.
  */
-export function provenanceStatement(variant: Variant, files: readonly ReleaseFile[]): string {
+export function provenanceStatement(variant: Variant, files: readonly ReleaseFile[], madeFrom?: ReleaseOrigin): string {
   const { base, images, tools, epoch: _, ...parameters } = variant;
   const { boxship, ...programs } = tools;
   return JSON.stringify({
@@ -27,6 +27,9 @@ export function provenanceStatement(variant: Variant, files: readonly ReleaseFil
         externalParameters: parameters,
         internalParameters: { programs },
         resolvedDependencies: [
+          ...(madeFrom
+            ? [{ name: `release ${madeFrom.version}, ${madeFrom.kept} kept`, digest: sha256(madeFrom.file) }]
+            : []),
           ...(base ? [{ name: `base image of ${variant.machine.name}`, digest: sha256(base.digest) }] : []),
           ...images.map(({ reference, manifest, platform }) => ({
             name: reference,

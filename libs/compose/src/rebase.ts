@@ -11,6 +11,7 @@ import type { OpenProduct } from './open-product.ts';
 import { refuseOtherArchitecture } from './refuse-other-architecture.ts';
 import { refuseOtherMachine } from './refuse-other-machine.ts';
 import { refuseStoreInBase } from './refuse-store.ts';
+import { documentNames } from './release-documents.ts';
 import { keyIdOf, openRootfsOf, refuseOtherProduct } from './same-product.ts';
 import {
   exchangeFolder,
@@ -87,7 +88,7 @@ export async function rebase(open: OpenProduct, path: string, options: RebaseOpt
     from: artifact.file.name,
     variant,
     folder: releaseFolder(variant),
-    files: made.files,
+    files: [...made.files, ...documentNames(variant)],
     table: made.table,
     rootfs: { partition: rootfs.partition, changes: made.changes },
     kept: ['the store partition', 'the data partition'],

@@ -6,7 +6,7 @@ import { CYCLONEDX_TYPE, SPDX_TYPE, cyclonedxDocument, spdxDocument, type Invent
 import { inputParts } from './inventory-parts.ts';
 import type { PreparedRelease } from './prepare-variant.ts';
 import { provenanceStatement } from './provenance.ts';
-import { digestOfBytes, type ReleaseFile } from './release.ts';
+import { digestOfBytes, type ReleaseFile, type ReleaseOrigin } from './release.ts';
 
 /** What a document is called behind the name of the release, and what a registry calls it. */
 export const documentForms: Readonly<Record<ReleaseDocument, { readonly ending: string; readonly mediaType: string }>> =
@@ -30,28 +30,31 @@ function releaseName({ product, version, machine, name }: Variant): string {
   return `${product}-${version}-${machine.name}-${name}`;
 }
 
-/** Writes the documents about `files` beside them. */
+/** Writes the documents about `files` beside them; `madeFrom` is the release that they were made of, when there is one. */
 export async function writeDocuments(
   folder: string,
-  { variant, parts }: Pick<PreparedRelease, 'variant' | 'parts'>,
+  { variant, readParts }: Pick<PreparedRelease, 'variant' | 'readParts'>,
   files: readonly ReleaseFile[],
   signer: Signer,
+  madeFrom: ReleaseOrigin | undefined,
 ): Promise<readonly ReleaseFile[]> {
+  const documents = variant.documents ?? [];
+  const listsParts = documents.some((document) => document !== 'provenance');
   const inventory: Inventory = {
     name: releaseName(variant),
     version: variant.version,
     tool: variant.tools['boxship']!,
     epoch: variant.epoch,
     files,
-    parts: parts ?? inputParts(variant),
+    parts: (listsParts && readParts ? await readParts() : undefined) ?? inputParts(variant),
   };
   const write: Readonly<Record<ReleaseDocument, () => string | Promise<string>>> = {
     cyclonedx: () => cyclonedxDocument(inventory),
     spdx: () => spdxDocument(inventory),
-    provenance: () => signStatement(signer, provenanceStatement(variant, files)),
+    provenance: () => signStatement(signer, provenanceStatement(variant, files, madeFrom)),
   };
   const written: ReleaseFile[] = [];
-  for (const document of variant.documents ?? []) {
+  for (const document of documents) {
     const bytes = Buffer.from(await write[document]());
     const name = documentName(variant, document);
     await writeFileAtomically(join(folder, name), bytes);

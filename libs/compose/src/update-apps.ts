@@ -18,6 +18,7 @@ import { engineFiles, fitSocket, socketOptionsOf } from './fit-socket.ts';
 import { lockedImages } from './locked-image.ts';
 import { openArtifact, originOf, type OpenArtifact } from './open-artifact.ts';
 import type { OpenProduct } from './open-product.ts';
+import { documentNames } from './release-documents.ts';
 import { openRootfsOf, refuseOtherProduct } from './same-product.ts';
 import { planStorePartitions } from './store-partitions.ts';
 import {
@@ -67,7 +68,7 @@ export async function updateApps(open: OpenProduct, path: string, options: Updat
     from: artifact.file.name,
     variant,
     folder: releaseFolder(variant),
-    files: made.files,
+    files: [...made.files, ...documentNames(variant)],
     table: made.table,
     rootfs: { partition: rootfs.partition, changes: [] },
     kept: made.table.after.partitions

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { digestHex, type Digest } from '@boxship/model';
+import { uuidOf } from './content-uuid.ts';
 import type { Inventory, InventoryPart } from './inventory.ts';
 import { packageUrl } from './package-url.ts';
-import type { OperatingSystem, SoftwarePackage } from './software-package.ts';
+import { osName, type OperatingSystem, type SoftwarePackage } from './software-package.ts';
 
 /** Media type of `cyclonedxDocument`. */
 export const CYCLONEDX_TYPE = 'application/vnd.cyclonedx+json';
@@ -86,19 +86,6 @@ function partRef({ kind, name }: InventoryPart): string {
   return `${kind}:${name}`;
 }
 
-export function osName({ prettyName, id, versionId }: OperatingSystem): string {
-  return prettyName ?? (versionId === undefined ? id : `${id} ${versionId}`);
-}
-
 function hashes(digest: Digest) {
   return [{ alg: 'SHA-256', content: digestHex(digest) }];
-}
-
-/** A UUID of content (RFC 9562 section 5.8, version 8). */
-export function uuidOf(text: string): string {
-  const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }

@@ -1,4 +1,4 @@
-export { concernsPackages, mergePackages, type LayerPackageFiles } from './content-merge.ts';
+export { concernsPackages, isWhiteout, mergePackages, whiteoutOf, type LayerPackageFiles } from './content-merge.ts';
 export { CYCLONEDX_TYPE, cyclonedxDocument } from './cyclonedx.ts';
 export type { Inventory, InventoryPart } from './inventory.ts';
 export { imageUrl } from './package-url.ts';

@@ -87,10 +87,12 @@ describe('the packages of', () => {
 });
 
 describe('the layers of an image', () => {
-  const layer = (of: Readonly<Record<string, string>>, ...whiteouts: readonly string[]) => ({
-    files: files(of),
-    whiteouts,
-  });
+  const layer = (of: Readonly<Record<string, string | undefined>>, ...whiteouts: readonly string[]) => {
+    const given = Object.entries(of).map(
+      ([path, text]) => [path, text === undefined ? undefined : bytes(text)] as const,
+    );
+    return { files: new Map(given), whiteouts };
+  };
   const merged = (...layers: readonly ReturnType<typeof layer>[]) =>
     mergePackages(layers).packages.map(({ name }) => name);
   const status = (name: string) => `Package: ${name}\nVersion: 1\n`;
@@ -106,8 +108,8 @@ describe('the layers of an image', () => {
   });
 
   it('say which database nobody has read', () => {
-    const rpm = layer({ 'var/lib/rpm/rpmdb.sqlite': '' });
-    expect(mergePackages([rpm]).unread).toEqual(['var/lib/rpm/rpmdb.sqlite']);
-    expect(mergePackages([rpm, layer({}, 'var/lib/.wh.rpm')]).unread).toEqual([]);
+    const rpm = layer({ 'var/lib/rpm/rpmdb.sqlite': undefined, 'var/lib/dpkg/status': undefined });
+    expect(mergePackages([rpm]).unread).toEqual(['var/lib/dpkg/status', 'var/lib/rpm/rpmdb.sqlite']);
+    expect(mergePackages([rpm, layer({ 'var/lib/dpkg/status': '' }, 'var/lib/.wh.rpm')]).unread).toEqual([]);
   });
 });

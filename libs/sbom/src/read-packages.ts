@@ -117,7 +117,7 @@ function sortedOnce(packages: readonly SoftwarePackage[]): readonly SoftwarePack
 }
 
 /** Tells packages of one file system apart, and sorts them. */
-export function packageKey({ name, version, architecture = '', manager }: SoftwarePackage): string {
+function packageKey({ name, version, architecture = '', manager }: SoftwarePackage): string {
   return [name, version, architecture, manager].join('\0');
 }
 

@@ -21,6 +21,11 @@ export interface OperatingSystem {
   readonly prettyName?: string;
 }
 
+/** How people call it. */
+export function osName({ prettyName, id, versionId }: OperatingSystem): string {
+  return prettyName ?? (versionId === undefined ? id : `${id} ${versionId}`);
+}
+
 /** What the package databases of one file system say. */
 export interface InstalledSoftware {
   readonly os?: OperatingSystem;

@@ -1,8 +1,8 @@
 import { digestHex, type Digest } from '@boxship/model';
-import { osName, uuidOf } from './cyclonedx.ts';
+import { uuidOf } from './content-uuid.ts';
 import type { Inventory, InventoryPart } from './inventory.ts';
 import { packageUrl } from './package-url.ts';
-import type { OperatingSystem, SoftwarePackage } from './software-package.ts';
+import { osName, type OperatingSystem, type SoftwarePackage } from './software-package.ts';
 
 /** Media type of `spdxDocument`. */
 export const SPDX_TYPE = 'application/spdx+json';

@@ -25,7 +25,7 @@ export interface NativeReader {
   /** The path of a file of the folder, for errors. */
   shown(path: string): string;
   report(problem: Problem): void;
-  /** The image of a container, checked: whole name, and not to be pulled. `pulls`: what would make the engine ask a registry. */
+  /** The normalised reference of a container's image; what is not a whole name is reported. */
   image(written: string, where: Location): string;
 }
 
