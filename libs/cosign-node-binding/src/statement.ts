@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { BUNDLE_V03_MEDIA_TYPE, bundleToJSON, toDSSEBundle } from '@sigstore/bundle';
-import { decodeBase64, encodeBase64 } from './base64.ts';
+import { bundleToJSON, toDSSEBundle } from '@sigstore/bundle';
+import { encodeBase64 } from './base64.ts';
 import { CosignError } from './cosign-error.ts';
+import { badBundle, bytesOf, isObject, openKeyBundle } from './key-bundle.ts';
 import { parsePublicKey, type PublicKey } from './public-key.ts';
 import type { Signer } from './signer.ts';
 import { verifyDigest } from './verify-blob.ts';
@@ -37,8 +38,8 @@ export async function signStatement(signer: Signer, statement: string): Promise<
 
 /**
  * The statement that the holder of exactly this key signed, or a `CosignError`. What it says of an artifact is for the caller to
- * compare: `subject[].digest.sha256`. Errors: BAD_KEY, BAD_BUNDLE, BUNDLE_VERSION, CERTIFICATE_BUNDLE, KEY_MISMATCH,
- * NOT_A_STATEMENT, SIGNATURE_MISMATCH, BAD_SIGNATURE.
+ * compare: `subject[].digest.sha256`. Errors: BAD_KEY, BAD_BUNDLE, BUNDLE_VERSION, CERTIFICATE_BUNDLE, LEGACY_BUNDLE,
+ * KEY_MISMATCH, NOT_A_STATEMENT, SIGNATURE_MISMATCH, BAD_SIGNATURE.
  */
 export function verifyStatement(publicKey: string | PublicKey, bundle: string): VerifiedStatement {
   const key = typeof publicKey === 'string' ? parsePublicKey(publicKey) : publicKey;
@@ -61,54 +62,24 @@ function digestOf(payload: Uint8Array): Uint8Array {
 }
 
 function parseStatementBundle(text: string): { keyHint: string; payload: Uint8Array; signature: Uint8Array } {
-  if (text.length > MAX_LENGTH) throw badBundle(`it is longer than ${MAX_LENGTH} characters`);
-  let bundle: unknown;
-  try {
-    bundle = JSON.parse(text);
-  } catch {
-    throw badBundle('it is not JSON');
-  }
-  const { mediaType, verificationMaterial: material, dsseEnvelope: envelope } = objectOf(bundle, 'the bundle');
-  if (mediaType !== BUNDLE_V03_MEDIA_TYPE) {
-    throw new CosignError('BUNDLE_VERSION', `the bundle's media type is ${JSON.stringify(mediaType)?.slice(0, 100)}, not "${BUNDLE_V03_MEDIA_TYPE}"`, 'Sign again with cosign 2.5 or later.'); // prettier-ignore
-  }
-  const { publicKey, ...others } = objectOf(material, 'verificationMaterial');
-  if (Object.hasOwn(others, 'certificate') || Object.hasOwn(others, 'x509CertificateChain')) {
-    throw new CosignError('CERTIFICATE_BUNDLE', 'the statement was signed with a certificate, not with a key', 'Sign with the key: cosign attest-blob --key cosign.key --bundle FILE.'); // prettier-ignore
-  }
-  const { hint } = objectOf(publicKey, 'verificationMaterial.publicKey');
-  if (typeof hint !== 'string') throw badBundle('verificationMaterial.publicKey.hint is missing');
-  if (envelope === undefined) {
+  const { keyHint, content } = openKeyBundle(text, MAX_LENGTH, 'attest-blob');
+  const { dsseEnvelope: envelope, messageSignature } = content;
+  if (envelope === undefined || messageSignature !== undefined) {
     throw new CosignError(
       'NOT_A_STATEMENT',
       'the bundle holds the signature of a blob, not a statement (dsseEnvelope)',
     );
   }
-  const { payload, payloadType, signatures } = objectOf(envelope, 'dsseEnvelope');
+  if (!isObject(envelope)) throw badBundle('dsseEnvelope is not a JSON object');
+  const { payload, payloadType, signatures } = envelope;
   if (payloadType !== STATEMENT_TYPE) {
     throw new CosignError('NOT_A_STATEMENT', `the envelope holds ${JSON.stringify(payloadType)?.slice(0, 100)}, not "${STATEMENT_TYPE}"`); // prettier-ignore
   }
-  if (!Array.isArray(signatures) || signatures.length !== 1)
-    throw badBundle('dsseEnvelope has not exactly one signature');
-  const { sig } = objectOf(signatures[0], 'dsseEnvelope.signatures[0]');
+  const [only, ...others]: readonly unknown[] = Array.isArray(signatures) ? signatures : [];
+  if (!isObject(only) || others.length > 0) throw badBundle('dsseEnvelope has not exactly one signature');
   return {
-    keyHint: hint,
+    keyHint,
     payload: bytesOf(payload, 'dsseEnvelope.payload'),
-    signature: bytesOf(sig, 'dsseEnvelope.signatures[0].sig'),
+    signature: bytesOf(only['sig'], 'dsseEnvelope.signatures[0].sig'),
   };
-}
-
-function objectOf(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw badBundle(`${name} is not a JSON object`);
-}
-
-function bytesOf(value: unknown, name: string): Uint8Array {
-  const bytes = typeof value === 'string' ? decodeBase64(value) : undefined;
-  if (!bytes || bytes.length === 0) throw badBundle(`${name} is not base64`);
-  return bytes;
-}
-
-function badBundle(reason: string): CosignError {
-  return new CosignError('BAD_BUNDLE', `the bundle cannot be read: ${reason}`);
 }
