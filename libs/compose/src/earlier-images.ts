@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSparseImage } from '@boxship/formats';
 import type { Cache } from '@boxship/host';
 import { copyInThread, type EarlierCopy } from '@boxship/image-layers';
 import type { ContentSource, ScatterTarget } from '@boxship/model';
@@ -70,7 +71,7 @@ async function copiesIn(folder: string): Promise<readonly (readonly [key: string
   const copies: [string, EarlierCopy][] = [];
   for (const { name, size, unpacked, payload } of files) {
     // a compressed one is no quicker to read than the layer, a sparse one has its bytes elsewhere
-    if (unpacked || !payload || name.endsWith('.simg')) continue;
+    if (unpacked || !payload || isSparseImage(name)) continue;
     const path = join(folder, name);
     const info = await stat(path);
     if (!info.isFile() || info.size !== size) continue;

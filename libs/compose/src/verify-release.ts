@@ -9,7 +9,7 @@ import {
   type PublicKey,
 } from 'cosign-node-binding';
 import { decompressTo, findDifference, hashParts, probeCompression, streamDigests } from '@boxship/disk';
-import { payloadText, type Payload } from '@boxship/formats';
+import { isSparseImage, payloadText, type Payload } from '@boxship/formats';
 import { UserError, digestHex, type ByteRange, type Digest, type Problem } from '@boxship/model';
 import { cosign } from './open-product.ts';
 import { RELEASE_FILE, digestOfBytes, signatureNames, type Release, type ReleaseFile } from './release.ts';
@@ -202,7 +202,7 @@ async function verifyFile(
     return undefined;
   }
   const { payload } = file;
-  const unpacked = payload !== undefined && (file.unpacked !== undefined || (await probeCompression(path)) === 'simg');
+  const unpacked = payload !== undefined && (file.unpacked !== undefined || isSparseImage(file.name));
   const ranges = payload?.parts.map((part) => part.ranges) ?? [];
   const { digest, parts } = await hashParts(path, unpacked ? [] : ranges, onBytes);
   if (file.digest !== undefined && digest !== file.digest) {

@@ -31,6 +31,8 @@ export type { AppsUpdate, ArtifactExchange, OwnParts, Rebase } from './artifact-
 export { findOwnPartitions, OWN_PARTITION_NAMES, type OwnRole } from './own-partitions.ts';
 export type { UpdateSigner } from './cms/certificate.ts';
 export { madeTogether, artifactFormat, artifactFormats, DEFAULT_ARTIFACTS, planArtifacts } from './artifacts/index.ts';
+export { isRawImage } from './artifacts/raw.ts';
+export { isSparseImage } from './artifacts/android-sparse.ts';
 export { payloadText, type DigestedPart, type Payload, type PayloadPart } from './payload.ts';
 export type { ArtifactFile } from './artifact-file.ts';
 export { readOstreeSysroot, type OstreeSysroot } from './ostree-sysroot.ts';

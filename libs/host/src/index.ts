@@ -9,3 +9,4 @@ export { releaseMemory } from './release-memory.ts';
 export { programPath, runProgram, type RunOptions, type RunResult } from './run-program.ts';
 export * from './scratch.ts';
 export * from './start-program.ts';
+export { buildGoProgram } from './testing/go-program.ts';

@@ -4,6 +4,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { startMachine } from '@boxship/boot';
 import type { Release } from '@boxship/compose';
 import { openDiskImage } from '@boxship/disk';
+import { isRawImage } from '@boxship/formats';
 import { UserError, parseByteSize } from '@boxship/model';
 import { defineAction, examples } from './define-action.ts';
 
@@ -79,9 +80,6 @@ export function addBoot(program: Command): void {
   });
 }
 
-/** A disk image among the files of a release, as the raw format names it. */
-const DISK_IMAGE = /\.img(\.(gz|xz|zst))?$/;
-
 /** The disk image that is meant. Errors: NOT_FOUND, NO_IMAGE. */
 export async function imageOf(artifact: string): Promise<string> {
   const info = await stat(artifact).catch(() => undefined);
@@ -93,7 +91,7 @@ export async function imageOf(artifact: string): Promise<string> {
     throw new UserError('NO_IMAGE', `${artifact} is not the folder of a release`, 'Name a disk image, or a folder that boxship compose wrote.'); // prettier-ignore
   }
   const { files } = JSON.parse(text) as Release;
-  const file = files.find(({ name }) => DISK_IMAGE.test(name));
+  const file = files.find(({ name }) => isRawImage(name));
   if (!file) {
     const names = files.map(({ name }) => name).join(', ');
     throw new UserError('NO_IMAGE', `${artifact} has no disk image, only ${names}`, 'Add raw to artifacts: and compose again.'); // prettier-ignore

@@ -1,8 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rename, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runProgram } from '@boxship/host';
+import { buildGoProgram, runProgram } from '@boxship/host';
 
 const SOURCE = new URL('tool/main.go', import.meta.url).pathname;
 /** Where Debian's golang-*-dev packages put their sources. */
@@ -17,20 +15,9 @@ export function whyNoGo(): string | undefined {
   return why;
 }
 
-/** Path of the tool, built once for each change of its source. */
-export async function buildBoltTool(): Promise<string> {
-  const { mtimeMs, size } = await stat(SOURCE);
-  const path = join(tmpdir(), `boxship-bolt-tool-${process.getuid?.() ?? 0}-${size}-${Math.floor(mtimeMs)}`);
-  if (await stat(path).catch(() => undefined)) return path;
-  const scratch = await mkdtemp(join(tmpdir(), 'boxship-bolt-build-'));
-  try {
-    const env = { GO111MODULE: 'off', GOPATH, GOCACHE: join(scratch, 'cache'), GOFLAGS: '', HOME: scratch };
-    await runProgram('go', ['build', '-o', join(scratch, 'tool'), SOURCE], { env });
-    await rename(join(scratch, 'tool'), path);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-  return path;
+/** Path of the tool. */
+export function buildBoltTool(): Promise<string> {
+  return buildGoProgram(SOURCE, GOPATH);
 }
 
 /** Lines that the tool printed; rejects with its words when it fails. */

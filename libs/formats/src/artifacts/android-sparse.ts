@@ -41,6 +41,11 @@ function namesOf({ name }: PlannedDiskImage, parts: readonly SparsePart[]): read
   return parts.length === 1 ? [sparseName(name)] : parts.map((_, index) => `${sparseName(name)}.${index}`);
 }
 
+/** Whether a file of this name is one that has to be unfolded: its bytes lie elsewhere than in the image. */
+export function isSparseImage(name: string): boolean {
+  return /\.simg(\.\d+)?$/.test(name);
+}
+
 function sparseName(image: string): string {
   return image.replace(/\.img$/, '.simg');
 }

@@ -12,6 +12,11 @@ interface RawOptions {
   readonly bmap: boolean;
 }
 
+/** Whether `raw` gives this name to an image, compressed or not. */
+export function isRawImage(name: string): boolean {
+  return /\.img(\.(gz|xz|zst))?$/.test(name);
+}
+
 /** The image of a whole disk, plain or compressed, with a block map. */
 export const raw: DiskImageForm = {
   name: 'raw',

@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rename, rm, stat } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { runProgram } from '@boxship/host';
+import { buildGoProgram } from '@boxship/host';
 
 const SOURCE = new URL('validate.go', import.meta.url).pathname;
 /** Where `tools/setup/debian-tools.mjs` unpacks SPDX's library for Go. */
@@ -20,18 +19,7 @@ export function whyNoSpdx(): string | undefined {
   return why;
 }
 
-/** Path of a program that checks an SPDX document with SPDX's library for Go (Debian trixie); built once for each change. */
-export async function buildSpdxValidator(): Promise<string> {
-  const { mtimeMs, size } = await stat(SOURCE);
-  const path = join(tmpdir(), `boxship-spdx-validator-${process.getuid?.() ?? 0}-${size}-${Math.floor(mtimeMs)}`);
-  if (existsSync(path)) return path;
-  const scratch = await mkdtemp(join(tmpdir(), 'boxship-spdx-build-'));
-  try {
-    const env = { GO111MODULE: 'off', GOPATH, GOCACHE: join(scratch, 'cache'), GOFLAGS: '', HOME: scratch };
-    await runProgram('go', ['build', '-o', join(scratch, 'tool'), SOURCE], { env });
-    await rename(join(scratch, 'tool'), path);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-  return path;
+/** Path of a program that checks an SPDX document with SPDX's library for Go (Debian trixie). */
+export function buildSpdxValidator(): Promise<string> {
+  return buildGoProgram(SOURCE, GOPATH);
 }
