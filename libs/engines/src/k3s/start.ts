@@ -6,6 +6,7 @@ import { commandLine, settingText } from '../run-units/systemd-text.ts';
 import { loadTemplate } from '../template-files.ts';
 import { renderTemplate } from '../templates.ts';
 import { k3sManifests, manifestText } from './manifests/manifests.ts';
+import { objectName } from './manifests/names.ts';
 
 const TEMPLATES = 'engines/k3s/apps/[app]';
 
@@ -26,7 +27,8 @@ export function startK3sApp(
   const names = new Map(app.services.map(({ image }) => [image, image]));
   const program = facts.engines.find(({ name }) => name === 'k3s')?.program ?? '/usr/local/bin/k3s';
   const folder = `apps/${app.name}`;
-  const objects = `boxship-${app.name.replaceAll('_', '-')}`; // k3s names an object of its own after the file
+  const namespace = objectName(app.name);
+  const objects = `boxship-${namespace}`; // k3s names an object of its own after the file
   const unit = (template: string, name: string, values: Record<string, string>) =>
     generatedFile(
       `${folder}/units/boxship-${app.name}_${name}.service`,
@@ -34,7 +36,7 @@ export function startK3sApp(
       0o644,
       epoch,
     );
-  const follow = ['kubectl', 'logs', '--follow', '--prefix', '--all-containers', '--ignore-errors', '--since=10s', '--max-log-requests=100', `--namespace=${app.name.replaceAll('_', '-')}`, `--selector=app.kubernetes.io/part-of=${app.name}`]; // prettier-ignore
+  const follow = ['kubectl', 'logs', '--follow', '--prefix', '--all-containers', '--ignore-errors', '--since=10s', '--max-log-requests=100', `--namespace=${namespace}`, `--selector=app.kubernetes.io/part-of=${app.name}`]; // prettier-ignore
   return treeOf(
     [
       generatedFile(

@@ -116,6 +116,14 @@ describe('an app as objects of Kubernetes', () => {
     expect(text).not.toContain('"kind":"Secret"'); // what is secret is on the device alone
   });
 
+  it('has a namespace of its own, whatever the app is called', () => {
+    const namespaceOf = (name: string) => documentsOf({ ...PLANT, name })[0]!.metadata.name;
+    const names = ['plant-a', 'plant_a', 'plant.a'].map(namespaceOf);
+    expect(names[0]).toBe('plant-a');
+    expect(new Set(names).size).toBe(3);
+    for (const name of names) expect(name).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/); // RFC 1123 label
+  });
+
   it('keeps every byte of a command and a variable: Kubernetes reads $(…) and $$ in them', () => {
     const pod = documentsOf(PLANT).find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'web') as unknown as { spec: { template: { spec: { containers: { args: string[]; env: { value: string }[] }[] } } } }; // prettier-ignore
     const [container] = pod.spec.template.spec.containers;

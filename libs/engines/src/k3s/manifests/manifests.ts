@@ -1,7 +1,7 @@
 import type { App, Healthcheck, Service } from '@boxship/model';
 import { joinJson, type Json } from './json.ts';
 import { SERVER_LABEL, configMap, digestOfFiles, mountsOf, persistentVolume, type PodMounts } from './mounts.ts';
-import { isDnsLabel, objectName } from './names.ts';
+import { objectName } from './names.ts';
 import {
   checkNetworks,
   containerPorts,
@@ -27,8 +27,7 @@ const ENDLESS = 2_147_483_647;
  */
 export function k3sManifests(app: App, imageNames: ReadonlyMap<string, string>): readonly Json[] {
   const refusals = collectRefusals();
-  const namespace = app.name.replaceAll('_', '-');
-  if (!isDnsLabel(namespace)) refusals.refuseAt({ file: app.composeFile }, `the app "${app.name}" cannot be the name of a namespace of k3s`, 'Use lower-case letters, digits and, between them, "-".');
+  const namespace = objectName(app.name);
   const common = { 'app.kubernetes.io/managed-by': 'boxship', 'app.kubernetes.io/part-of': app.name };
   const metadata: Metadata = (name) => ({ labels: common, name, namespace });
   checkNetworks(app, refusals);
