@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { IMAGE, fearProduct, refusal, writeImage, GOOD_LAYERS, type FearProduct } from './fear-product.ts';
 
@@ -34,6 +35,27 @@ describe('two apps of one variant', () => {
   it('that claim one container name are refused, and both are named', async () => {
     expect(await faults('container_name: web', 'container_name: web')).toEqual([
       'DUPLICATE_CONTAINER the services "app" of "app" (/app/compose.yaml:2:3) and "app" of "other" (/other/compose.yaml:2:3) both have a container named "web"',
+    ]);
+  });
+});
+
+describe('two apps of Quadlet files', () => {
+  it('with one file name are refused, and the places of both are named', async () => {
+    await using quadlets = await fearProduct({
+      yaml: (text) =>
+        text
+          .replace('  app: { compose: ./app/compose.yaml }', '  app: { quadlet: ./app }\n  other: { quadlet: ./other }')
+          .replace('apps: [app]', 'apps: [app, other]')
+          .replace('apps:\n', 'engine: podman\napps:\n'),
+    });
+    const unit = (name: string) =>
+      `[Container]\nImage=${IMAGE}\nContainerName=${name}\n[Install]\nWantedBy=default.target\n`;
+    await rm(quadlets.path('app/compose.yaml'));
+    for (const name of ['app', 'other']) await quadlets.write(`${name}/web.container`, unit(name));
+    await quadlets.lock();
+    const { problems } = await refusal(quadlets.plan());
+    expect(problems.map(({ code, message }) => `${code} ${message.replaceAll(quadlets.folder, '')}`)).toEqual([
+      'DUPLICATE_FILE the apps "app" (/boxship.yaml:8:3) and "other" (/boxship.yaml:9:3) both have a Quadlet file web.container',
     ]);
   });
 });
