@@ -23,6 +23,7 @@ import type { Lock, LockedBase } from './lock-file.ts';
 import type { Product } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
 import { wantedImages, type WantedImage } from './resolve-variants.ts';
+import { refuseOtherPlatforms } from './service-platforms.ts';
 import { pickVersions } from './tool-versions.ts';
 
 export interface LockOptions {
@@ -43,6 +44,7 @@ export interface LockOptions {
  */
 export async function createLock(product: Product, apps: ProductApps, options: LockOptions): Promise<Lock> {
   const { cache, progress } = options;
+  refuseOtherPlatforms(product, apps);
   await cache.sweep([BLOB_KIND, DOWNLOAD_KIND]);
   const tools = await pickVersions(product); // a program that is missing is told before hours of downloading
   const bases: Record<string, LockedBase> = {};
@@ -130,8 +132,9 @@ async function fetchWanted(product: Product, image: WantedImage, options: LockOp
     });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    const { where } = image; // the service that wants it
-    throw new UserError(error.problems.map((problem) => (problem.where || !where ? problem : { ...problem, where })));
+    const { where, machine } = image; // the service that wants it, and the machine that is to run it
+    const told = error.problems.map((problem) => (problem.code === 'PLATFORM_MISSING' ? { ...problem, also: [machine] } : problem)); // prettier-ignore
+    throw new UserError(told.map((problem) => (problem.where || !where ? problem : { ...problem, where })));
   }
 }
 

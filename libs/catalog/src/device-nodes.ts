@@ -1,4 +1,12 @@
-import { DEVICE_CLASSES, UserError, type App, type DeviceClass, type Problem, type Variant } from '@boxship/model';
+import {
+  DEVICE_CLASSES,
+  UserError,
+  deviceClassPlace,
+  type App,
+  type DeviceClass,
+  type Problem,
+  type Variant,
+} from '@boxship/model';
 import type { Machine } from './product.ts';
 import { findRecipe } from './recipe.ts';
 
@@ -18,20 +26,23 @@ export function deviceNodesFor(machine: Machine, apps: readonly App[]): Variant[
       found[wanted] = rules.flatMap(({ nodes }) => nodes ?? []); // interfaces (CAN) come with the network of the machine
       continue;
     }
-    const place = machine.where.line === undefined ? '' : ` (${machine.where.file}:${machine.where.line})`;
+    const places = {
+      where: service.keyPlaces?.[deviceClassPlace(wanted)] ?? service.where,
+      also: [{ what: `the machine "${machine.name}"`, where: machine.where }],
+    };
     problems.push(
       devices
         ? {
             code: 'NO_DEVICE_CLASS',
-            message: `the service "${service.name}" asks for ${wanted}, which the machine "${machine.name}"${place} does not have`,
+            message: `the service "${service.name}" asks for ${wanted}, which the machine "${machine.name}" does not have`,
             hint: `It has: ${DEVICE_CLASSES.filter((name) => (devices?.[name].length ?? 0) > 0).join(', ')}.`,
-            where: service.where,
+            ...places,
           }
         : {
             code: 'NO_DEVICES',
-            message: `the service "${service.name}" asks for ${wanted}, and nothing is known of the devices of "${machine.name}"${place}`,
+            message: `the service "${service.name}" asks for ${wanted}, and nothing is known of the devices of "${machine.name}"`,
             hint: 'Name its recipe (recipe: …), or list the nodes under "devices" of the service.',
-            where: service.where,
+            ...places,
           },
     );
   }

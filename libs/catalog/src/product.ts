@@ -28,6 +28,8 @@ export interface Machine {
   readonly engine?: VariantEngine;
   /** `os/architecture[/variant]` of the images that it runs. */
   readonly platform: string;
+  /** Where that is said; of a machine whose recipe or name says it, its own place. */
+  readonly platformWhere: Location;
   /** What is made for it. */
   readonly artifacts: readonly WrittenArtifact[];
   readonly rootfs?: RootfsSelector;

@@ -45,7 +45,12 @@ export function readApps(product: Product, progress: Progress): ProductApps {
   for (const one of product.apps) {
     const app = collect(() => readApp(product, one, progress));
     if (!app) continue;
-    const images = new Map(app.services.map(({ image, where }) => [image, { reference: image, where }]));
+    const images = new Map(
+      app.services.map(({ image, where, keyPlaces }) => [
+        image,
+        { reference: image, where: keyPlaces?.['image'] ?? where },
+      ]),
+    );
     apps.set(one.name, { product: one, app, digest: digestOf(one, app), images: [...images.values()] });
   }
   const origins = new Map<string, ImageOrigin>();

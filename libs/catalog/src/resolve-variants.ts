@@ -1,9 +1,9 @@
 import { findClashes } from '@boxship/compose-spec';
 import {
   UserError,
-  formatLocation,
   parseDigest,
   type App,
+  type OtherPlace,
   type Problem,
   type Variant,
   type VariantApp,
@@ -15,6 +15,7 @@ import { deviceNodesFor } from './device-nodes.ts';
 import type { Lock } from './lock-file.ts';
 import type { Machine, Product, ProductVariant } from './product.ts';
 import type { ProductApps } from './read-apps.ts';
+import { refuseOtherPlatforms } from './service-platforms.ts';
 import { neededPrograms } from './tool-versions.ts';
 
 export interface ResolveOptions {
@@ -30,7 +31,7 @@ export interface ResolveOptions {
 
 /**
  * The variants of a product with every input pinned by its lock. Errors: LOCK_MISMATCH (all differences at once),
- * UNKNOWN_VARIANT, UNKNOWN_MACHINE, NO_VARIANT, SAME_OUTPUT.
+ * OTHER_PLATFORM, PORT_CONFLICT, DUPLICATE_CONTAINER, DUPLICATE_FILE, UNKNOWN_VARIANT, UNKNOWN_MACHINE, NO_VARIANT, SAME_OUTPUT.
  */
 export function resolveVariants(
   product: Product,
@@ -48,6 +49,7 @@ export function resolveVariants(
       .map((machine) => resolveVariant(product, apps, variant, machine, lock, options)),
   );
   refuseClashes(product, apps);
+  refuseOtherPlatforms(product, apps);
   refuseSameOutput(all); // of those that are not asked for, too: they are made another day
   for (const variant of all) refuseLongName(variant);
   const variants = all.filter(
@@ -116,6 +118,8 @@ export interface WantedImage {
   readonly platform: string;
   readonly origin: string;
   readonly where?: Problem['where'];
+  /** The first machine that wants it for this platform. */
+  readonly machine: OtherPlace;
 }
 
 /** Every image on every platform that some variant runs it on, sorted. */
@@ -123,7 +127,7 @@ export function wantedImages(product: Product, apps: ProductApps): readonly Want
   const wanted = new Map<string, WantedImage>();
   for (const variant of product.variants) {
     for (const machine of product.machines) {
-      const { name, platform } = machine;
+      const { name, platform, platformWhere } = machine;
       if (!variant.machines.includes(name)) continue;
       const { images: ofEngine = [] } = engineFor(product, variant, machine);
       const used = [
@@ -132,7 +136,12 @@ export function wantedImages(product: Product, apps: ProductApps): readonly Want
       ];
       for (const { reference, where } of used) {
         const origin = apps.origins.get(reference)?.from ?? 'registry';
-        wanted.set(`${reference} ${platform}`, { reference, platform, origin, ...(where ? { where } : {}) });
+        const key = `${reference} ${platform}`;
+        const first = wanted.get(key)?.machine ?? {
+          what: `the machine "${name}" runs ${platform}`,
+          where: platformWhere,
+        };
+        wanted.set(key, { reference, platform, origin, machine: first, ...(where ? { where } : {}) });
       }
     }
   }
@@ -206,13 +215,13 @@ function findFileClashes(apps: readonly App[]): readonly Problem[] {
   for (const app of apps) {
     for (const { path } of app.native?.language === 'quadlet' ? app.native.files : []) {
       const other = owners.get(path);
-      const place = (one: App) => `"${one.name}" (${formatLocation(one.native!.where)})`;
       if (other) {
         problems.push({
           code: 'DUPLICATE_FILE',
-          message: `the apps ${place(other)} and ${place(app)} both have a Quadlet file ${path}`,
+          message: `the apps "${other.name}" and "${app.name}" both have a Quadlet file ${path}`,
           hint: 'Rename one of them: podman reads all of them from one folder.',
           where: app.native!.where,
+          also: [{ what: `the app "${other.name}"`, where: other.native!.where }],
         });
       }
       owners.set(path, app);

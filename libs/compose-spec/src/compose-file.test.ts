@@ -98,7 +98,7 @@ describe('a mistake is told with its place', () => {
     ['no IP', keys('ports: ["1.2.3:1:1"]'), '4:13 BAD_PORT'],
     ['protocol', keys('ports: ["1:1/icmp"]'), '4:13 BAD_PORT'],
     ['port without target', keys('ports: [{published: "1"}]'), '4:13 BAD_PORT'],
-    ['port twice', keys('ports: ["80:1", "80:2"]'), '2:3 PORT_CONFLICT'],
+    ['port twice', keys('ports: ["80:1", "80:2"]'), '4:5 PORT_CONFLICT'],
     ['ports on the host network', keys('ports: ["80:1"]\nnetwork_mode: host'), '4:5 CONFLICT'],
     ['network_mode and networks', keys('networks: [default]\nnetwork_mode: none'), '4:5 CONFLICT'],
     ['number for a string', keys('user: 1000'), '4:11 WRONG_TYPE'],
@@ -156,13 +156,13 @@ describe('a mistake is told with its place', () => {
   it('services in a circle, and container names twice', () => {
     const circle = 'services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, network_mode: "service:c"}\n  c: {image: x, depends_on: [a]}\n'; // prettier-ignore
     expect(problems(circle).map(({ code, message }) => [code, message])).toEqual([['DEPENDENCY_CYCLE', 'services wait for each other: a -> b -> c -> a']]); // prettier-ignore
-    expect(told('services:\n  a: {image: x}\n  b: {image: x, container_name: app-a-1}\n')).toEqual(['3:3 DUPLICATE_CONTAINER']); // prettier-ignore
+    expect(told('services:\n  a: {image: x}\n  b: {image: x, container_name: app-a-1}\n')).toEqual(['3:17 DUPLICATE_CONTAINER']); // prettier-ignore
   });
 
   it('a port that two services publish, on one address or on all', () => {
     const two = (a: string, b: string) => told(`services:\n  a: {image: x, ports: ["${a}"]}\n  b: {image: x, ports: ["${b}"]}\n`); // prettier-ignore
-    expect(two('80:1', '127.0.0.1:80:2')).toEqual(['3:3 PORT_CONFLICT']);
-    expect(two('8000-8010:1-11', '8005:2')).toEqual(['3:3 PORT_CONFLICT']);
+    expect(two('80:1', '127.0.0.1:80:2')).toEqual(['3:17 PORT_CONFLICT']);
+    expect(two('8000-8010:1-11', '8005:2')).toEqual(['3:17 PORT_CONFLICT']);
     expect(two('192.0.2.1:80:1', '192.0.2.2:80:2')).toEqual([]);
     expect(two('80:1', '80:2/udp')).toEqual([]);
   });

@@ -12,6 +12,7 @@ import { collectReport, type CollectedReport, type Report } from './report.ts';
 import { readNetworks, readVolumes } from './resources.ts';
 import { readKnownKeys, readMap, readText, readTexts } from './scalar.ts';
 import { readService } from './service.ts';
+import { undeclaredIn } from './undeclared.ts';
 import type { MapEntry, Value } from './yaml-value.ts';
 
 export interface ComposeFileInput {
@@ -133,7 +134,8 @@ function read(input: ComposeFileInput, report: CollectedReport): App | undefined
     }
     containers.set(key, container);
   }
-  const surroundings = { report, files, lookup, networks, volumes, configs, containers, inactive };
+  const undeclared = undeclaredIn(top, root.where, report);
+  const surroundings = { report, files, lookup, networks, volumes, configs, containers, inactive, undeclared };
   const services = [...active].flatMap(([key, entry]) => readService(key, entry, surroundings) ?? []);
   services.sort((a, b) => (a.service.name < b.service.name ? -1 : 1));
   const models = services.map(({ service }) => service);

@@ -4,6 +4,7 @@ import type { Lookup } from './interpolation.ts';
 import type { Report } from './report.ts';
 import { readBoolean, readKnownKeys, readList, readMap, readText } from './scalar.ts';
 import { readMode } from './mounts.ts';
+import type { ReportUndeclared } from './undeclared.ts';
 import type { Value } from './yaml-value.ts';
 
 /** A config or a secret: gives its place on the device when it is used. */
@@ -127,6 +128,7 @@ export function readConfigMounts(
   kind: ConfigKind,
   value: Value | undefined,
   declared: ReadonlyMap<string, ConfigFile>,
+  undeclared: ReportUndeclared,
   report: Report,
 ): { readonly mounts: readonly ServiceMount[]; readonly secrets: readonly ServiceSecret[] } {
   const mounts: ServiceMount[] = [];
@@ -146,7 +148,7 @@ export function readConfigMounts(
     }
     const config = declared.get(source);
     if (!config) {
-      report.error(`UNDEFINED_${kind.toUpperCase()}`, item.where, `there is no ${kind} "${source}"`, `Add "${source}:" under top-level "${kind}s".`); // prettier-ignore
+      undeclared(kind, source, item.where);
       continue;
     }
     const path = config.deviceFile(mode, item.where);

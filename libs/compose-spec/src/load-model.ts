@@ -31,13 +31,25 @@ const SECTIONS = ['services', 'networks', 'volumes', 'configs', 'secrets', 'mode
  * read at all. Variables that are not set stay marked (`reportUnset`): what is overridden or inactive does not need them.
  */
 export function loadModel(input: ModelInput): MapValue | undefined {
-  const loader = { ...input, read: new Map<string, readonly Value[] | undefined>(), loads: { count: 0 } };
-  return loadProject(loader, { files: input.files, folder: '.', lookup: input.lookup, chain: [] });
+  const loader = {
+    ...input,
+    read: new Map<string, readonly Value[] | undefined>(),
+    loads: { count: 0 },
+    circles: new Set<string>(),
+  };
+  return loadProject(loader, {
+    files: input.files,
+    folder: '.',
+    lookup: input.lookup,
+    chain: [{ files: input.files }],
+  });
 }
 
 interface Loader extends ModelInput {
   readonly read: Map<string, readonly Value[] | undefined>;
   readonly loads: { count: number };
+  /** Circles of `extends` that were told: each is found from every service that leads into it. */
+  readonly circles: Set<string>;
 }
 
 interface Project {
@@ -45,14 +57,20 @@ interface Project {
   /** Paths in the files are relative to this one. */
   readonly folder: string;
   readonly lookup: Lookup;
-  /** Files whose `include` led here. */
-  readonly chain: readonly string[];
+  /** What led here, the app's own files first. */
+  readonly chain: readonly IncludeStep[];
+}
+
+/** Files that one `include` names together; of the app's own files there is none. */
+interface IncludeStep {
+  readonly files: readonly string[];
+  readonly where?: Location;
 }
 
 function loadProject(loader: Loader, project: Project): MapValue | undefined {
   const { report } = loader;
   let model: Value | undefined;
-  const includes: { entry: MapEntry; file: string }[] = [];
+  const includes: MapEntry[] = [];
   let complete = true;
   for (const file of project.files) {
     const documents = loadFile(loader, file, undefined);
@@ -65,22 +83,21 @@ function loadProject(loader: Loader, project: Project): MapValue | undefined {
         continue;
       }
       const include = value.entries.get('include');
-      if (include) includes.push({ entry: include, file });
+      if (include) includes.push(include);
       const own = withoutKey(resolveExtends(value, file, loader, project), 'include');
       model = model ? settle(merge(model, own, [], report)) : settle(own);
     }
   }
   if (!model || model.kind !== 'map') return undefined;
   let result = rebaseModel(model, project.folder) as MapValue;
-  for (const { entry, file } of includes) {
-    const chain = [...project.chain, ...project.files];
-    for (const item of readList(entry.value, report)) {
-      const included = loadInclude(item, file, chain, loader, project);
+  for (const { value } of includes) {
+    for (const item of readList(value, report)) {
+      const included = loadInclude(item, loader, project);
       if (included) result = importSections(result, included, report);
       else complete = false;
     }
   }
-  return complete || project.chain.length > 0 ? result : undefined;
+  return complete || project.chain.length > 1 ? result : undefined;
 }
 
 /** Documents of a file; told when it is not there. */
@@ -142,7 +159,7 @@ function extendService(
   name: string,
   { value }: MapEntry,
   scope: Scope,
-  path: readonly { file: string; name: string; where: Location }[],
+  path: readonly ExtendsStep[],
   loader: Loader,
   project: Project,
 ): Value {
@@ -153,11 +170,8 @@ function extendService(
   if (value.kind !== 'map' || !clause) return value;
   const rest = withoutKey(value, 'extends');
   if (path.some((step) => step.file === scope.file && step.name === name)) {
-    const first = path.findIndex((step) => step.file === scope.file && step.name === name);
-    const circle = [...path.slice(first), { file: scope.file, name, where: clause.where }];
-    const several = new Set(circle.map((step) => step.file)).size > 1;
-    const words = circle.map((step) => (several ? `${step.name} (${shown(step.file)})` : step.name));
-    report.error('EXTENDS_CYCLE', circle[0]!.where, `services extend each other: ${words.join(' -> ')}`, 'Take one "extends" out of the circle.'); // prettier-ignore
+    const circle = path.slice(path.findIndex((step) => step.file === scope.file && step.name === name));
+    reportExtendsCycle(circle, loader);
     return rest;
   }
   const here = [...path, { file: scope.file, name, where: clause.where }];
@@ -192,16 +206,32 @@ function extendService(
   return merge(settle(rebaseService(whole, folder)), rest, ['services', name], report);
 }
 
+/** A service whose `extends` stands at `where`, in a file relative to the app's folder. */
+interface ExtendsStep {
+  readonly file: string;
+  readonly name: string;
+  readonly where: Location;
+}
+
+/** Told where it begins, and of each further step, the last of which closes the circle. */
+function reportExtendsCycle(circle: readonly ExtendsStep[], { circles, report }: Loader): void {
+  const key = JSON.stringify(circle.map(({ file, name }) => [file, name]).sort());
+  if (circles.has(key)) return;
+  circles.add(key);
+  const several = new Set(circle.map(({ file }) => file)).size > 1;
+  const [first] = circle as readonly [ExtendsStep];
+  const words = [...circle, first].map(({ file, name }) => (several ? `${name} (${file})` : name));
+  const also = circle.slice(1).map(({ name, where }, index, rest) => {
+    const next = rest[index + 1];
+    return { what: next ? `"${name}" extends "${next.name}"` : `"${name}" extends "${first.name}": the circle closes`, where }; // prettier-ignore
+  });
+  report.error('EXTENDS_CYCLE', first.where, `services extend each other: ${words.join(' -> ')}`, 'Take one "extends" out of the circle.', also); // prettier-ignore
+}
+
 /** The model of one item of `include`, with paths relative to the app's folder. */
-function loadInclude(
-  item: Value,
-  file: string,
-  chain: readonly string[],
-  loader: Loader,
-  project: Project,
-): MapValue | undefined {
-  // prettier-ignore
+function loadInclude(item: Value, loader: Loader, project: Project): MapValue | undefined {
   const { report, folder, shown } = loader;
+  const { chain } = project;
   const keys = item.kind === 'map' ? readKnownKeys(item, 'include', ['path', 'project_directory', 'env_file'], report) : undefined; // prettier-ignore
   const paths = keys ? readTexts(keys.get('path')?.value, report) : readTexts(item, report);
   if (paths.length === 0) {
@@ -209,10 +239,14 @@ function loadInclude(
     return undefined;
   }
   const files = paths.map(({ text }) => joinPath(project.folder, text));
-  const again = files.find((path) => chain.includes(path));
+  const again = files.find((path) => chain.some((step) => step.files.includes(path)));
   if (again !== undefined) {
-    const circle = [...chain.slice(chain.indexOf(again)), again].map(shown);
-    report.error('INCLUDE_CYCLE', item.where, `files include each other: ${circle.join(' -> ')}`, `Take one "include" out of the circle; this one stands in ${shown(file)}.`); // prettier-ignore
+    const circle = chain.slice(chain.findIndex((step) => step.files.includes(again)));
+    const names = circle.map((step, index) => (index === 0 ? again : step.files.join(' + ')));
+    const also = circle.slice(1).map(({ files: next, where }, index) => {
+      return { what: `${names[index]} includes ${next.join(' + ')}${index === 0 ? ': the circle begins' : ''}`, where: where! }; // prettier-ignore
+    });
+    report.error('INCLUDE_CYCLE', item.where, `files include each other: ${[...names, again].join(' -> ')}`, 'Take one "include" out of the circle, which closes here.', also); // prettier-ignore
     return undefined;
   }
   const named = readText(keys?.get('project_directory')?.value, report);
@@ -235,7 +269,12 @@ function loadInclude(
   for (const [index, path] of files.entries()) {
     if (!loadFile(loader, path, paths[index]!.where)) return undefined;
   }
-  const model = loadProject(loader, { files, folder: directory, lookup, chain });
+  const model = loadProject(loader, {
+    files,
+    folder: directory,
+    lookup,
+    chain: [...chain, { files, where: item.where }],
+  });
   if (model) readKnownKeys(model, `the included file ${shown(files[0]!)}`, ['version', 'name', ...SECTIONS], report);
   return model;
 }
@@ -252,9 +291,8 @@ function importSections(model: MapValue, included: MapValue, report: Report): Ma
       const other = names.get(name);
       if (!other) names.set(name, entry);
       else if (!isSame(other.value, entry.value)) {
-        const { file, line, column } = other.where;
         const kind = section.replace(/s$/, '');
-        report.error(`DUPLICATE_${kind.toUpperCase()}`, entry.where, `the ${kind} "${name}" of an included file is also defined at ${file}:${line ?? 1}:${column ?? 1}`, 'Rename one of them; to change an included one, list an override file under "path" of the include.'); // prettier-ignore
+        report.error(`DUPLICATE_${kind.toUpperCase()}`, entry.where, `the ${kind} "${name}" of an included file is there already, and otherwise`, 'Rename one of them; to change an included one, list an override file under "path" of the include.', [{ what: `the other ${kind} "${name}"`, where: other.where }]); // prettier-ignore
       }
     }
     entries.set(section, {

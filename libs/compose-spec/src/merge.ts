@@ -165,8 +165,7 @@ function mergeEntries(base: Value, over: Value, path: readonly string[], report:
 const WORDS = { scalar: 'a single value', list: 'a list', map: 'a map' } as const;
 
 function mismatch(base: Value, over: Value, path: readonly string[], report: Report): Value {
-  const { file, line } = base.where;
-  report.error('CANNOT_MERGE', over.where, `${path.join('.')} is ${WORDS[over.kind]} here, and ${WORDS[base.kind]} at ${file}:${line ?? 1}`, 'Write both in one form, or put !override before the later one.'); // prettier-ignore
+  report.error('CANNOT_MERGE', over.where, `${path.join('.')} is ${WORDS[over.kind]} here, and ${WORDS[base.kind]} in what it is merged into`, 'Write both in one form, or put !override before the later one.', [{ what: WORDS[base.kind], where: base.where }]); // prettier-ignore
   return base;
 }
 

@@ -36,17 +36,18 @@ export function readMounts(
   report: Report,
 ): readonly ServiceMount[] {
   const mounts: ServiceMount[] = [];
-  const targets = new Set<string>();
+  const targets = new Map<string, Location>();
   for (const item of readList(value, report)) {
     const mount =
       item.kind === 'map'
         ? readLongForm(item, files, volumeName, report)
         : readShortForm(item, files, volumeName, report);
     if (!mount) continue;
-    if (targets.has(mount.target)) {
-      report.error('DUPLICATE_MOUNT', item.where, `two volumes are mounted at ${mount.target}`, 'Remove one of them.');
+    const other = targets.get(mount.target);
+    if (other) {
+      report.error('DUPLICATE_MOUNT', item.where, `two volumes are mounted at ${mount.target}`, 'Remove one of them.', [{ what: 'the first of them', where: other }]); // prettier-ignore
     }
-    targets.add(mount.target);
+    targets.set(mount.target, item.where);
     mounts.push(mount);
   }
   return mounts;

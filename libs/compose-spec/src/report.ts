@@ -1,8 +1,8 @@
-import type { Location, Problem } from '@boxship/model';
+import type { Location, OtherPlace, Problem } from '@boxship/model';
 
 /** Where the user's mistakes go while a file is read, so that all of them are told at once. */
 export interface Report {
-  error(code: string, where: Location, message: string, hint?: string): void;
+  error(code: string, where: Location, message: string, hint?: string, also?: readonly OtherPlace[]): void;
   /** Something that is read differently from what one may think, and is no error. */
   note(code: string, where: Location, message: string, hint?: string): void;
 }
@@ -16,16 +16,25 @@ export interface CollectedReport extends Report {
 export function collectReport(): CollectedReport {
   const errors: Problem[] = [];
   const notes: Problem[] = [];
-  const add = (list: Problem[]) => (code: string, where: Location, message: string, hint?: string) => {
-    const known = list.some(
-      (other) =>
-        other.code === code &&
-        other.message === message &&
-        other.where?.line === where.line &&
-        other.where?.column === where.column,
-    );
-    if (!known) list.push({ code, message, ...(hint === undefined ? {} : { hint }), where });
-  };
+  const add =
+    (list: Problem[]): Report['error'] =>
+    (code, where, message, hint, also = []) => {
+      const known = list.some(
+        (other) =>
+          other.code === code &&
+          other.message === message &&
+          other.where?.line === where.line &&
+          other.where?.column === where.column,
+      );
+      if (known) return;
+      list.push({
+        code,
+        message,
+        ...(hint === undefined ? {} : { hint }),
+        where,
+        ...(also.length > 0 ? { also } : {}),
+      });
+    };
   return { errors, notes, error: add(errors), note: add(notes) };
 }
 

@@ -11,6 +11,7 @@ import {
   readText,
   readWord,
 } from './scalar.ts';
+import type { ReportUndeclared } from './undeclared.ts';
 import type { Value } from './yaml-value.ts';
 
 export interface Declared<T> {
@@ -171,19 +172,13 @@ const NO_NETWORK_KEY = {
 export function readServiceNetworks(
   value: Value | undefined,
   declared: ReadonlyMap<string, Declared<AppNetwork>>,
+  undeclared: ReportUndeclared,
   report: Report,
 ): ServiceNetworks {
   const joined: { key: string; priority: number; network: JoinedNetwork }[] = [];
   const join = (key: string, where: Location, settings?: Value) => {
     const network = declared.get(key);
-    if (!network) {
-      report.error(
-        'UNDEFINED_NETWORK',
-        where,
-        `there is no network "${key}"`,
-        `Add "${key}:" under top-level "networks".`,
-      );
-    }
+    if (!network) undeclared('network', key, where);
     const keys = readKnownKeys(
       settings,
       'a network of a service',

@@ -14,6 +14,7 @@ import type { Report } from './report.ts';
 import { readNetworkMode, readServiceNetworks, type Declared } from './resources.ts';
 import { readBoolean, readInteger, readKnownKeys, readList, readScalarText, readText, readTexts, readWord } from './scalar.ts'; // prettier-ignore
 import { splitShellWords } from './shell-words.ts';
+import type { ReportUndeclared } from './undeclared.ts';
 import type { MapEntry, Value } from './yaml-value.ts';
 
 /** What the services of a file share. */
@@ -28,6 +29,7 @@ export interface ServiceSurroundings {
   readonly containers: ReadonlyMap<string, string>;
   /** Services that exist, but whose profiles are not active. */
   readonly inactive: ReadonlySet<string>;
+  readonly undeclared: ReportUndeclared;
 }
 
 export interface ReadService {
@@ -104,7 +106,9 @@ export function readService(
   const modeContainer = mode.service === undefined ? undefined : implied(mode.service, modeWhere);
   const networkMode = mode.mode ?? (modeContainer === undefined ? undefined : `container:${modeContainer}`);
   const ownNetwork = networkMode === undefined && mode.service === undefined;
-  const joined = ownNetwork ? readServiceNetworks(get('networks'), surroundings.networks, report) : undefined;
+  const joined = ownNetwork
+    ? readServiceNetworks(get('networks'), surroundings.networks, surroundings.undeclared, report)
+    : undefined;
   const ports = readPorts(get('ports'), report);
   if (!ownNetwork && keys.has('networks')) {
     report.error('CONFLICT', keys.get('networks')!.where, 'network_mode and networks exclude each other', 'Remove one of them.'); // prettier-ignore
@@ -113,14 +117,26 @@ export function readService(
     report.error('CONFLICT', keys.get('ports')!.where, `ports have no effect with network_mode ${networkMode ?? ''}`, 'Remove "ports".'); // prettier-ignore
   }
 
-  const configs = readConfigMounts('config', get('configs'), surroundings.configs.config, report);
-  const secrets = readConfigMounts('secret', get('secrets'), surroundings.configs.secret, report);
+  const configs = readConfigMounts(
+    'config',
+    get('configs'),
+    surroundings.configs.config,
+    surroundings.undeclared,
+    report,
+  );
+  const secrets = readConfigMounts(
+    'secret',
+    get('secrets'),
+    surroundings.configs.secret,
+    surroundings.undeclared,
+    report,
+  );
   const volumeKeys: string[] = [];
   const mounts = [
     ...readMounts(get('volumes'), files, (key, where) => {
       const volume = surroundings.volumes.get(key);
       if (volume) volumeKeys.push(key);
-      else report.error('UNDEFINED_VOLUME', where, `there is no volume "${key}"`, `Add "${key}:" under top-level "volumes"; a file beside the Compose file is written "./${key}".`); // prettier-ignore
+      else surroundings.undeclared('volume', key, where, `a file beside the Compose file is written "./${key}".`);
       return volume?.value.name;
     }, report),
     ...configs.mounts,
@@ -151,11 +167,11 @@ export function readService(
 
   const containerName = readText(get('container_name'), report);
   const extension = definition.value.kind === 'map' ? definition.value.entries.get('x-boxship')?.value : undefined;
-  const deviceClasses = readDeviceClasses(extension, networkMode, report);
+  const { classes: deviceClasses, places: classPlaces } = readDeviceClasses(extension, { mode: networkMode, where: keys.get('network_mode')?.where }, report); // prettier-ignore
   const service: Service = {
     name,
     where: definition.where,
-    keyPlaces: Object.fromEntries([...keys].map(([key, entry]) => [key, entry.where])),
+    keyPlaces: { ...classPlaces, ...Object.fromEntries([...keys].map(([key, entry]) => [key, entry.where])) },
     image: image ?? '',
     ...(containerName === undefined ? {} : { containerName }),
     ...(command === undefined ? {} : { command }),

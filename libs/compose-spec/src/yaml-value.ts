@@ -6,6 +6,7 @@ import {
   LineCounter,
   parseAllDocuments,
   Scalar,
+  type Alias,
   type Document,
   type Node,
 } from 'yaml';
@@ -98,7 +99,7 @@ export function readYaml(file: string, bytes: Uint8Array, report: Report): reado
   };
   let documents: readonly Document.Parsed[];
   try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
     documents = Array.isArray(parsed) ? parsed : [];
   } catch (error) {
     if (!(error instanceof RangeError)) throw error; // the parser is recursive
@@ -106,12 +107,8 @@ export function readYaml(file: string, bytes: Uint8Array, report: Report): reado
     return [];
   }
   for (const document of documents) {
-    for (const { code, message, pos } of document.errors) {
-      if (code === 'DUPLICATE_KEY') {
-        report.error('DUPLICATE_KEY', place(pos[0]), 'the key stands twice in one map', 'Remove one of the two.');
-      } else {
-        report.error('BAD_YAML', place(pos[0]), message, 'Mend the YAML; tabs cannot indent, and lists need "- ".');
-      }
+    for (const { message, pos } of document.errors) {
+      report.error('BAD_YAML', place(pos[0]), message, 'Mend the YAML; tabs cannot indent, and lists need "- ".');
     }
   }
   if (documents.some((document) => document.errors.length > 0)) return [];
@@ -127,11 +124,12 @@ function convert(document: Document.Parsed, place: (offset: number) => Location,
   const done = new Map<Node, { value: Value; size: number }>();
   const open = new Set<Node>();
   let unusable = false;
+  let total = 0;
   const at = (node: Node | null | undefined, fallback: Location) => (node?.range ? place(node.range[0]) : fallback);
 
-  const visit = (node: Node | null, fallback: Location): { value: Value; size: number } => {
+  const visit = (node: Node | null, fallback: Location): Value => {
     const where = at(node, fallback);
-    const empty = { value: { kind: 'scalar', value: null, text: '', plain: true, where } as const, size: 1 };
+    const empty = { kind: 'scalar', value: null, text: '', plain: true, where } as const;
     if (!node) return empty;
     if (isAlias(node)) {
       const target = node.resolve(document) as Node | undefined;
@@ -146,23 +144,36 @@ function convert(document: Document.Parsed, place: (offset: number) => Location,
         return empty;
       }
       if (open.has(target)) {
-        report.error('BAD_YAML', where, `the anchor "${node.source}" contains itself`, 'Write the value out.');
+        report.error('BAD_YAML', where, `the anchor "${node.source}" contains itself`, 'Write the value out.', anchorOf(node, where)); // prettier-ignore
         return empty;
       }
-      return visit(target, where);
+      const { value, size } = done.get(target)!; // an anchor stands above its aliases
+      count(size, where, node);
+      return value;
     }
-    const known = done.get(node);
-    if (known) return known;
+    const before = total;
+    count(1, where);
     open.add(node);
-    const plainResult = visitNode(node, where);
-    const result = { ...plainResult, value: tagged(node, plainResult.value) };
+    const value = tagged(node, visitNode(node, where));
     open.delete(node);
-    done.set(node, result);
-    if (result.size > MAX_VALUES && !unusable) {
-      unusable = true;
-      report.error('TOO_MANY_VALUES', where, `aliases make more than ${MAX_VALUES} values of this file`, 'Use fewer aliases of aliases.'); // prettier-ignore
+    done.set(node, { value, size: total - before });
+    return value;
+  };
+
+  const anchorOf = (alias: Alias, fallback: Location) => [
+    { what: `the anchor "${alias.source}"`, where: at(alias.resolve(document) as Node | undefined, fallback) },
+  ];
+
+  /** Counts values as they are read: the one that is too many is told, and the anchor that it stands for. */
+  const count = (added: number, where: Location, alias?: Alias): void => {
+    total += added;
+    if (total <= MAX_VALUES || unusable) return;
+    unusable = true;
+    if (alias) {
+      report.error('TOO_MANY_VALUES', where, `aliases make more than ${MAX_VALUES} values of this file: this one stands for ${added}`, 'Use fewer aliases of aliases.', anchorOf(alias, where)); // prettier-ignore
+    } else {
+      report.error('TOO_MANY_VALUES', where, `the file has more than ${MAX_VALUES} values`, 'Is it the right file? A Compose file is written by hand.'); // prettier-ignore
     }
-    return result;
   };
 
   const tagged = (node: Node, value: Value): Value => {
@@ -173,52 +184,52 @@ function convert(document: Document.Parsed, place: (offset: number) => Location,
     return value;
   };
 
-  const visitNode = (node: Node, where: Location): { value: Value; size: number } => {
-    let size = 1;
+  const reportDuplicate = (name: string, where: Location, first: Location) =>
+    report.error('DUPLICATE_KEY', where, `"${name}" stands twice in one map`, 'Remove one of the two.', [
+      { what: `the first "${name}"`, where: first },
+    ]);
+
+  const visitNode = (node: Node, where: Location): Value => {
     if (isSeq(node)) {
-      const items = node.items.map((item) => {
-        const result = visit(item as Node | null, where);
-        size += result.size;
-        return result.value;
-      });
-      return { value: { kind: 'list', items, where }, size };
+      return { kind: 'list', items: node.items.map((item) => visit(item as Node | null, where)), where };
     }
     if (isMap(node)) {
       const entries = new Map<string, MapEntry>();
       const merged: MapValue[] = [];
+      let mergeKey: Location | undefined;
       for (const { key, value } of node.items) {
         const keyNode = key as Node | null;
         const keyPlace = at(keyNode, where);
-        const result = visit(value as Node | null, keyPlace);
-        size += result.size;
+        const read = visit(value as Node | null, keyPlace);
         if (!isScalar(keyNode) || keyNode.value === null) {
           report.error('BAD_KEY', keyPlace, 'a key of this map is not a word', 'Write the key as a plain string.');
         } else if (keyNode.value === '<<' && keyNode.type === Scalar.PLAIN) {
-          for (const source of result.value.kind === 'list' ? result.value.items : [result.value]) {
+          if (mergeKey) reportDuplicate('<<', keyPlace, mergeKey);
+          mergeKey ??= keyPlace;
+          for (const source of read.kind === 'list' ? read.items : [read]) {
             if (source.kind === 'map') merged.push(source);
             else
               report.error('BAD_MERGE', source.where, 'only maps can be merged with "<<"', 'Merge an anchor of a map.');
           }
         } else {
           const name = keyNode.source ?? String(keyNode.value);
-          if (entries.has(name)) {
-            report.error('DUPLICATE_KEY', keyPlace, `"${name}" stands twice in one map`, 'Remove one of the two.');
-          }
-          entries.set(name, { where: keyPlace, value: result.value });
+          const other = entries.get(name);
+          if (other) reportDuplicate(name, keyPlace, other.where);
+          entries.set(name, { where: keyPlace, value: read });
         }
       }
       // yaml.org/type/merge.html: own keys win, and of several merged maps the earlier one
       for (const source of merged) {
         for (const [name, entry] of source.entries) if (!entries.has(name)) entries.set(name, entry);
       }
-      return { value: { kind: 'map', entries, where }, size };
+      return { kind: 'map', entries, where };
     }
     const scalar = node as Scalar;
     const raw = scalar.value;
     const value = typeof raw === 'number' || typeof raw === 'boolean' || raw === null ? raw : String(raw);
     const plain = scalar.type === Scalar.PLAIN;
-    return { value: { kind: 'scalar', value, text: scalar.source ?? String(raw), plain, where }, size };
+    return { kind: 'scalar', value, text: scalar.source ?? String(raw), plain, where };
   };
-  const { value } = visit(document.contents as Node, place(0));
+  const value = visit(document.contents as Node, place(0));
   return unusable ? undefined : value;
 }

@@ -7,6 +7,7 @@ const machine: Machine = {
   name: 'gateway',
   recipe: 'verdin-imx8mp',
   platform: 'linux/arm64',
+  platformWhere: { file: 'boxship.yaml', line: 6, column: 5 },
   artifacts: [],
   where: { file: 'boxship.yaml', line: 5, column: 3 },
 };

@@ -115,7 +115,7 @@ export interface AppSecret {
 export interface Service {
   readonly name: string;
   readonly where: Location;
-  /** Where each of its keys stands, by the key's name in the Compose file. */
+  /** Where each of its keys stands, by the key's name in the Compose file; of a device class, by `deviceClassPlace`. */
   readonly keyPlaces?: Readonly<Record<string, Location>>;
   /** Normalised image reference. */
   readonly image: string;

@@ -5,6 +5,12 @@ export interface Location {
   readonly column?: number;
 }
 
+/** Another place that a mistake is made of: the first of two that clash, the machine that a service does not fit. */
+export interface OtherPlace {
+  readonly what: string;
+  readonly where: Location;
+}
+
 /** One mistake of the user: what happened, where, and what to do next. */
 export interface Problem {
   /** Stable, upper case with underscores; scripts may rely on it. */
@@ -12,6 +18,8 @@ export interface Problem {
   readonly message: string;
   readonly hint?: string;
   readonly where?: Location;
+  /** Never empty when it is there; in the order in which they are told. */
+  readonly also?: readonly OtherPlace[];
 }
 
 /** An error that a person can mend. Anything else that is thrown is a defect of Boxship. */
@@ -37,10 +45,14 @@ export class UserError extends Error {
   }
 }
 
-/** `file:line:col: message` and, on a second line, the hint. */
+/** `file:line:col: message` and, on lines below, the other places and the hint. */
 export function formatProblem(problem: Problem): string {
   const where = problem.where ? `${formatLocation(problem.where)}: ` : '';
-  return `${where}${problem.message}${problem.hint ? `\n  hint: ${problem.hint}` : ''}`;
+  return [
+    `${where}${problem.message}`,
+    ...(problem.also ?? []).map((other) => `  ${formatLocation(other.where)}: ${other.what}`),
+    ...(problem.hint ? [`  hint: ${problem.hint}`] : []),
+  ].join('\n');
 }
 
 /** `file`, `file:line` or `file:line:col`, as editors and CI logs link it. */

@@ -1,5 +1,5 @@
 import { CosignError } from 'cosign-node-binding';
-import { UserError, formatLocation, type Problem } from '@boxship/model';
+import { UserError, formatProblem, type Location, type Problem } from '@boxship/model';
 import { exitCodeOf, exitCodes, type ExitCode } from './exit-codes.ts';
 import { shownPath } from './shown-path.ts';
 import { systemProblem } from './system-problem.ts';
@@ -33,15 +33,21 @@ export function reportOf(error: unknown, interrupted: boolean): ErrorReport {
   };
 }
 
-/** For people: `error: file:line:col: message` and an indented hint, one after the other. */
+/** For people: `error: file:line:col: message`, and indented the other places and a hint, one after the other. */
 export function formatReport(
   { problems, stack }: ErrorReport,
   bold: (text: string) => string = (text) => text,
 ): string {
-  const lines = problems.flatMap(({ message, hint, where }) => [
-    `${bold('error:')} ${where ? `${formatLocation({ ...where, file: shownPath(where.file) })}: ` : ''}${indent(message)}`,
-    ...(hint === undefined ? [] : [`  hint: ${indent(hint)}`]),
-  ]);
+  const lines = problems.map(({ code, message, hint, where, also }) => {
+    const told: Problem = {
+      code,
+      message: indent(message),
+      ...(hint === undefined ? {} : { hint: indent(hint) }),
+      ...(where ? { where: shown(where) } : {}),
+      ...(also ? { also: also.map((other) => ({ ...other, where: shown(other.where) })) } : {}),
+    };
+    return `${bold('error:')} ${formatProblem(told)}`;
+  });
   if (problems.length > 1) lines.push(`${problems.length} errors`);
   if (stack !== undefined) lines.push(stack, 'Please report it with these lines and what you ran.');
   return `${lines.join('\n')}\n`;
@@ -50,6 +56,10 @@ export function formatReport(
 /** For programs: one JSON document, as `--json` prints it on standard output. */
 export function reportDocument({ problems, exitCode, stack }: ErrorReport): object {
   return { error: { exitCode, problems, ...(stack === undefined ? {} : { stack }) } };
+}
+
+function shown(where: Location): Location {
+  return { ...where, file: shownPath(where.file) };
 }
 
 /** Further lines of a message (a table, the end of a program's output) stand below its first. */

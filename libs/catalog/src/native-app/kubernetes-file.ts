@@ -60,6 +60,7 @@ function serviceOf(container: YAMLMap, { image, report }: NativeReader, placeOf:
     name: String(container.get('name')),
     where,
     image: image(written, where),
+    ...(ports ? { keyPlaces: { ports: placeOf(ports) } } : {}),
     ports: isSeq(ports) ? ports.items.flatMap((port) => (isMap(port) ? portOf(port) : [])) : [],
   });
 }

@@ -79,14 +79,19 @@ function servicesOf(file: AppFile, files: readonly AppFile[], reader: NativeRead
     report({ code: 'NOT_ON_DEVICE', message: `"Image=${image.value}" is made on the device`, hint: 'Name the finished image.', where: image.where }); // prettier-ignore
     return [];
   }
-  const name = last('Container', 'ContainerName')?.value ?? `systemd-${base}`;
+  const named = last('Container', 'ContainerName');
+  const published = lines.filter(({ section, key }) => section === 'Container' && key === 'PublishPort');
   return [
     containerOf({
       name: base,
       where: image.where,
       image: reader.image(image.value, image.where),
-      containerName: name,
-      ports: lines.filter(({ section, key }) => section === 'Container' && key === 'PublishPort').flatMap(({ value }) => portOf(value)), // prettier-ignore
+      containerName: named?.value ?? `systemd-${base}`,
+      ports: published.flatMap(({ value }) => portOf(value)),
+      keyPlaces: {
+        ...(named ? { container_name: named.where } : {}),
+        ...(published[0] ? { ports: published[0].where } : {}),
+      },
     }),
   ];
 }

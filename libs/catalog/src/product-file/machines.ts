@@ -49,6 +49,7 @@ export function machinesOf(yaml: YamlFile, raw: ProductYaml, problems: Problem[]
         name,
         ...(base === undefined ? {} : { base: baseSource(base) }),
         platform,
+        platformWhere: yaml.locate(['machines', name, 'platform'], true),
         artifacts,
         ...(machine.engine === undefined
           ? {}

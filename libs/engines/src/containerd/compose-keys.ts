@@ -58,7 +58,7 @@ export const containerdComposeKeys: ComposeKeys = {
   oom_score_adj: NO_WORD,
   pid: { approximated: 'host' },
   pids_limit: { refused: 'a limit; -1, which is none, is taken' },
-  platform: { withoutEffect: 'the image is the one for the machine' },
+  platform: { withoutEffect: 'the image is the one for the machine; another platform is refused' },
   ports: { refused: 'with network_mode: host a service listens on the device itself' },
   privileged: 'exact',
   profiles: { approximated: '"profiles" of the app in the product file decide, when the image is made' },

@@ -59,7 +59,7 @@ export const runComposeKeys = {
   oom_score_adj: 'exact',
   pid: 'exact',
   pids_limit: 'exact',
-  platform: { withoutEffect: 'the image is the one for the machine' },
+  platform: { withoutEffect: 'the image is the one for the machine; another platform is refused' },
   ports: 'exact',
   privileged: 'exact',
   profiles: { approximated: '"profiles" of the app in the product file decide, when the image is made' },

@@ -66,7 +66,7 @@ export const k3sComposeKeys: ComposeKeys = {
   oom_score_adj: { refused: 'it follows from requests and limits' },
   pid: { approximated: 'host; that of another container is refused' },
   pids_limit: { refused: 'set podPidsLimit of the kubelet in the base image' },
-  platform: { withoutEffect: 'the image is the one for the machine' },
+  platform: { withoutEffect: 'the image is the one for the machine; another platform is refused' },
   ports: { approximated: 'host ports; a port without one of the device is refused' },
   privileged: 'exact',
   profiles: { approximated: '"profiles" of the app in the product file decide, when the image is made' },
