@@ -76,6 +76,7 @@ async function copiesIn(folder: string): Promise<readonly (readonly [key: string
     const info = await stat(path);
     if (!info.isFile() || info.size !== size) continue;
     for (const part of payload.parts) {
+      if (part.file !== undefined) continue; // in an update
       const sha256 = part.digest.slice('sha256:'.length);
       const ranges = part.ranges.map(({ start, end }) => ({ start, end }));
       copies.push([`${part.name} ${sha256}`, { path, ranges, sha256 }]);

@@ -203,7 +203,9 @@ async function verifyFile(
   }
   const { payload } = file;
   const unpacked = payload !== undefined && (file.unpacked !== undefined || isSparseImage(file.name));
-  const ranges = payload?.parts.map((part) => part.ranges) ?? [];
+  // of an update only the updater's own tool tells what is in it: its whole digest was signed with it
+  const isUpdate = payload?.parts.some((part) => part.file !== undefined) ?? false;
+  const ranges = isUpdate ? [] : (payload?.parts.map((part) => part.ranges) ?? []);
   const { digest, parts } = await hashParts(path, unpacked ? [] : ranges, onBytes);
   if (file.digest !== undefined && digest !== file.digest) {
     problems.push({
@@ -213,7 +215,10 @@ async function verifyFile(
     });
     return undefined;
   }
-  if (payload) verifyPayload(file.name, payload, unpacked ? await unpackedParts(path, ranges) : parts, problems);
+  if (payload) {
+    const found = unpacked ? await unpackedParts(path, ranges) : parts;
+    verifyPayload(file.name, payload, isUpdate ? payload.parts.map((part) => part.digest) : found, problems);
+  }
   const bytes = Buffer.from(digestHex(digest), 'hex');
   const good = await verifySignatures(folder, file.name, problems, (signature) => verifyDigest(key, signature, bytes));
   return good ? digest : undefined;

@@ -6,7 +6,9 @@ import { withoutRange } from './raw-artifact.ts';
 /** A part of an artifact that does not depend on the signing key. */
 export interface PayloadPart {
   readonly name: string;
-  /** Where its bytes are in the artifact, in that of a compressed one unpacked; ascending and apart. */
+  /** Of an update: the file in it that holds the bytes, as the updater's own tool takes it out. */
+  readonly file?: string;
+  /** Where its bytes are in that file, or in the artifact, in that of a compressed one unpacked; ascending and apart. */
   readonly ranges: readonly ByteRange[];
   /** Its bytes are those of this source in the file system at `start`: who writes them from memory can digest them there. */
   readonly content?: { readonly start: number; readonly source: ContentSource };
@@ -43,6 +45,12 @@ export function payloadText({ base, rootfsChanges, parts }: Omit<Payload, 'diges
     .join('');
 }
 
+/** The payload of parts whose digests are known. */
+export function payloadOf({ base, rootfsChanges, parts }: Omit<Payload, 'digest'>): Payload {
+  const payload = { ...(base ? { base } : {}), rootfsChanges, parts };
+  return { digest: sha256(payloadText(payload)), ...payload };
+}
+
 /** What of an artifact has digests, and what is made of them. */
 export interface PayloadPlan {
   readonly parts: readonly PayloadPart[];
@@ -57,14 +65,12 @@ export function planPayload(
 ): PayloadPlan {
   return {
     parts,
-    payload(digests) {
-      const payload = {
+    payload: (digests) =>
+      payloadOf({
         ...(base ? { base: base.digest } : {}),
         rootfsChanges: changes.map(({ path }) => path),
         parts: parts.map(({ name, ranges }, part) => ({ name, digest: digests[part]!, ranges })),
-      };
-      return { digest: sha256(payloadText(payload)), ...payload };
-    },
+      }),
   };
 }
 

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { androidSparse as sparseBytes, planAndroidSparse, sparsePartLimit, type SparsePart } from '@boxship/disk';
+import {
+  androidSparse as sparseBytes,
+  hashParts,
+  planAndroidSparse,
+  sparsePartLimit,
+  type SparsePart,
+} from '@boxship/disk';
 import { fileWriter } from '@boxship/host';
-import { parseByteSize, type ArtifactOptions } from '@boxship/model';
+import { parseByteSize, type ArtifactOptions, type ByteRange } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
+import { payloadOf, type Payload } from '../payload.ts';
 import { rawExchange } from '../raw-exchange.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 
@@ -26,7 +33,10 @@ export const androidSparse: DiskImageForm = {
     const names = namesOf(image, parts);
     const files: ArtifactFile[] = [];
     if (parts.length === 1) return [await writeWholeSparse(image, sink)];
-    for (const [index, part] of parts.entries()) files.push(await writeSparse(image, names[index]!, part, sink));
+    const payloads = await payloadsOf(image, parts);
+    for (const [index, part] of parts.entries()) {
+      files.push({ ...(await writeSparse(image, names[index]!, part, sink)), ...payloads[index] });
+    }
     return files;
   },
   exchange: rawExchange,
@@ -34,6 +44,35 @@ export const androidSparse: DiskImageForm = {
 
 function partsOf({ mapped, size }: PlannedDiskImage, { splitSize }: ArtifactOptions): readonly SparsePart[] {
   return planAndroidSparse(mapped, size, splitSize as number | undefined);
+}
+
+/** Of each file what it brings of the payload's parts: the image is read once more for that. */
+async function payloadsOf(
+  { path, payload }: WrittenDiskImage,
+  files: readonly SparsePart[],
+): Promise<readonly { readonly payload?: Payload }[]> {
+  if (!payload) return files.map(() => ({}));
+  const brought = files.map((file) =>
+    payload.parts
+      .map(({ name, ranges }) => ({ name, ranges: within(ranges, file) }))
+      .filter(({ ranges }) => ranges.length > 0),
+  );
+  const found = await hashParts(path, brought.flat().map(({ ranges }) => ranges)); // prettier-ignore
+  const digests = found.parts.values();
+  return brought.map((parts) => ({
+    payload: payloadOf({ ...payload, parts: parts.map((part) => ({ ...part, digest: digests.next().value! })) }),
+  }));
+}
+
+/** What of the ranges lies in a file; both are ascending. */
+function within(ranges: readonly ByteRange[], file: SparsePart): readonly ByteRange[] {
+  const last = file.at(-1)?.end ?? 0;
+  return ranges
+    .filter(({ start, end }) => end > (file[0]?.start ?? 0) && start < last)
+    .flatMap(({ start, end }) =>
+      file.map((one) => ({ start: Math.max(start, one.start), end: Math.min(end, one.end) })),
+    )
+    .filter(({ start, end }) => end > start);
 }
 
 /** As simg2simg names them: `.simg`, or `.simg.0`, `.simg.1`, … */

@@ -11,6 +11,7 @@ import { readDer } from '../cms/der.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 import { appendFile, writeNewArchive } from '../update/archive-file.ts';
 import { contentOf, imageBytes, updateName, withImages, type UpdateImage } from '../update/update-images.ts';
+import { updatePayload } from '../update/update-payload.ts';
 
 interface MenderOptions {
   readonly content: 'apps' | 'system';
@@ -59,26 +60,27 @@ async function writeArtifact(
   try {
     const { epoch } = image.variant;
     const stop = signal ? { signal } : {};
-    await withImages(image, options, signal, async ([payload], folder) => {
+    const payload = await withImages(image, options, signal, async ([inside], folder) => {
       const data = join(folder, '0000.tar');
-      await writeTarFile(data, [{ name: payload!.name, path: payload!.path, size: payload!.size }], epoch, signal);
+      await writeTarFile(data, [{ name: inside!.name, path: inside!.path, size: inside!.size }], epoch, signal);
       const packed = optionsOf(options).compression === 'gz';
       if (packed) await runProgram('gzip', [...GZIP, '--', data], stop);
 
       const header = join(folder, 'header.tar');
-      await writeTarFile(header, headerFiles(image.variant, optionsOf(options), payload!), epoch, signal);
+      const headers = headerFiles(image.variant, optionsOf(options), inside!);
+      await writeTarFile(header, headers, epoch, signal);
       await runProgram('gzip', [...GZIP, '--', header], stop);
 
       const version = Buffer.from('{"format":"mender","version":3}');
       const manifest = Buffer.from(
         [
-          `${digestHex(payload!.digest)}  data/0000/${payload!.name}`,
+          `${digestHex(inside!.digest)}  data/0000/${inside!.name}`,
           `${digestHex((await hashFile(`${header}.gz`)).digest)}  header.tar.gz`,
           `${createHash('sha256').update(version).digest('hex')}  version`,
           '',
         ].join('\n'),
       );
-      const inside = packed ? `${data}.gz` : data;
+      const archive = packed ? `${data}.gz` : data;
       await writeTarFile(
         path,
         [
@@ -86,13 +88,15 @@ async function writeArtifact(
           { name: 'manifest', bytes: manifest },
           { name: 'manifest.sig', bytes: Buffer.from(await rawSignature(signer, manifest)) },
           { name: 'header.tar.gz', path: `${header}.gz`, size: (await hashFile(`${header}.gz`)).size },
-          { name: `data/0000.tar${packed ? '.gz' : ''}`, path: inside, size: (await hashFile(inside)).size },
+          { name: `data/0000.tar${packed ? '.gz' : ''}`, path: archive, size: (await hashFile(archive)).size },
         ],
         epoch,
         signal,
       );
+      const digests = [inside!.digest];
+      return updatePayload(image, options, headers.map(({ name, bytes }) => ({ file: name, text: bytes, digests }))); // prettier-ignore
     });
-    return await hashFile(path);
+    return { ...(await hashFile(path)), ...payload };
   } finally {
     step.end();
   }
@@ -110,7 +114,7 @@ function headerFiles(
   { product, version, name, machine }: Variant,
   { content, deviceType, module }: MenderOptions,
   payload: UpdateImage,
-): readonly TarFile[] {
+): readonly { readonly name: string; readonly bytes: Uint8Array }[] {
   const json = (value: object) => Buffer.from(JSON.stringify(value));
   const type = content === 'system' ? 'rootfs-image' : module;
   const provides = content === 'system' ? 'rootfs-image' : module;

@@ -11,6 +11,7 @@ import { cmsSignature } from '../cms/signed-data.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 import { certificateName, writeCertificate } from '../update/certificate-file.ts';
 import { contentOf, imageBytes, updateName, withImages, type UpdateImage } from '../update/update-images.ts';
+import { updatePayload } from '../update/update-payload.ts';
 import { writeVerityTree } from '../update/verity-tree.ts';
 
 interface RaucOptions {
@@ -74,12 +75,12 @@ async function writeBundle(
   try {
     const { product, epoch } = image.variant;
     const certificate = await signingCertificate(signer, `${product} updates`);
-    await withImages(image, options, signal, async (images, folder) => {
+    const payload = await withImages(image, options, signal, async (images, folder) => {
       const content = join(folder, 'content');
       await makeFolder(content);
       for (const { name, path: file } of images) await link(file, join(content, name));
       const manifest = manifestOf(image.variant, optionsOf(options), images);
-      await writeFileAtomically(join(content, 'manifest.raucm'), manifest);
+      await writeFileAtomically(join(content, MANIFEST), manifest);
       await runProgram('mksquashfs', [content, path, ...squashfsOptions(epoch)], signal ? { signal } : {});
       const { size } = await stat(path); // mksquashfs pads to 4096
       const signature =
@@ -87,14 +88,18 @@ async function writeBundle(
           ? await cmsSignature({ digest: await digestOf(path) }, certificate, signer)
           : await cmsSignature({ attached: Buffer.from(await withVerity(path, size, manifest)) }, certificate, signer);
       await append(path, signature);
+      const digests = images.map(({ digest }) => digest);
+      return updatePayload(image, options, [{ file: MANIFEST, text: manifest, digests }]);
     });
-    return await hashFile(path);
+    return { ...(await hashFile(path)), ...payload };
   } finally {
     step.end();
   }
 }
 
-/** manifest.raucm (RAUC reference, "Manifest"). */
+const MANIFEST = 'manifest.raucm';
+
+/** The manifest (RAUC reference, "Manifest"). */
 function manifestOf(variant: Variant, options: RaucOptions, images: readonly UpdateImage[]): string {
   const { product, version, machine, name } = variant;
   const sections = images.map(({ role, name: file, digest, size }) => [

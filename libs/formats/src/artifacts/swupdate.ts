@@ -20,6 +20,7 @@ import {
   withImages,
   type UpdateImage,
 } from '../update/update-images.ts';
+import { updatePayload } from '../update/update-payload.ts';
 
 interface SwupdateOptions {
   readonly compression: 'none' | 'zlib' | 'zstd';
@@ -105,7 +106,7 @@ async function writeSwu(
   const step = progress.start(`writing ${fileName(image, options)}`);
   try {
     const certificate = await signingCertificate(signer, `${image.variant.product} updates`);
-    await withImages(image, options, signal, async (images) => {
+    const payload = await withImages(image, options, signal, async (images) => {
       const members: Member[] = [];
       for (const one of images) members.push(await compress(one, optionsOf(options), signal));
       const description = Buffer.from(descriptionOf(image.variant, optionsOf(options), members));
@@ -113,13 +114,15 @@ async function writeSwu(
       const signature = await cmsSignature({ digest }, certificate, signer);
       await writeNewArchive(path, async (archive) => {
         // SWUpdate reads it as a stream: what describes and proves the images comes before them
-        await writeBytes(archive, 'sw-description', description, image.variant.epoch);
+        await writeBytes(archive, DESCRIPTION, description, image.variant.epoch);
         await writeBytes(archive, 'sw-description.sig', signature, image.variant.epoch);
         for (const member of members) await writeMember(archive, member, image.variant.epoch, signal);
         await archive.appendFile(cpioTrailer());
       });
+      const digests = members.map((member) => member.digest);
+      return updatePayload(image, options, [{ file: DESCRIPTION, text: description, digests }]);
     });
-    return await hashFile(path);
+    return { ...(await hashFile(path)), ...payload };
   } finally {
     step.end();
   }
@@ -138,7 +141,9 @@ async function compress(
   return { image, name: `${image.name}${suffix}`, path, ...(await hashFile(path)) };
 }
 
-/** sw-description in libconfig's syntax (SWUpdate, "sw-description: syntax and tags"). Values are ASCII without quotes. */
+const DESCRIPTION = 'sw-description';
+
+/** The description in libconfig's syntax (SWUpdate, "sw-description: syntax and tags"). Values are ASCII without quotes. */
 function descriptionOf(
   { product, version, name }: Variant,
   options: SwupdateOptions,
