@@ -76,15 +76,10 @@ describe('a base image for Toradex Easy Installer', () => {
     expect(await product.outputs()).toEqual({});
   });
 
-  it('is refused with an OSTree deployment, and for a raw image', async () => {
+  it('is refused with an OSTree deployment', async () => {
     await using ostree = await teziProduct({ ostree: true });
     await ostree.lock();
     expect((await refusal(ostree.plan())).message).toMatch(/OSTree/);
-    await using product = await teziProduct();
-    await product.edit('boxship.yaml', (text) => text.replace('[tezi]', '[tezi, raw]'));
-    await product.lock();
-    expect((await refusal(product.compose())).code).toBe('BASE_IS_NO_DISK');
-    expect(await product.outputs()).toEqual({});
   });
 
   it('leaves no artifact when the run is interrupted', async () => {

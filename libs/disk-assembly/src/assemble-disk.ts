@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { backupSize, EFI_SYSTEM, firstUsable, LINUX_FILESYSTEM, newPartitionTable, uuidFrom } from '@boxship/disk';
 import { fileWriter, type Cache, type Progress } from '@boxship/host';
-import { alignUp, UserError, writerSlice, type Partition, type Problem } from '@boxship/model';
+import { alignUp, UserError, writerSlice, type Partition, type Problem, type Tree } from '@boxship/model';
 import type { Wks, WksPart } from '@boxship/yocto';
 import { planPart, type PartContent } from './part-content.ts';
 import { openRootfsSource, type RootfsFile, type RootfsSource } from './rootfs-source.ts';
@@ -9,8 +9,8 @@ import { openRootfsSource, type RootfsFile, type RootfsSource } from './rootfs-s
 export interface AssemblyInputs {
   readonly wks: Wks;
   readonly rootfs: RootfsFile;
-  /** Paths on this host by the names that the wks has: files of `rawcopy`, folders by mount point or label. */
-  readonly files: Readonly<Record<string, string>>;
+  /** By the names that the wks has: paths of files of `rawcopy`; by mount point or label, paths of folders, or files as a tree. */
+  readonly files: Readonly<Record<string, string | Tree>>;
   /** What UUIDs that nobody gave are made from: equal seeds, equal bytes. */
   readonly seed: string;
 }

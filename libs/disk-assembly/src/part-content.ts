@@ -25,8 +25,8 @@ export interface PartContent {
 
 export interface ContentOptions {
   readonly rootfs: RootfsSource;
-  /** Files and folders on this host, by the names that the wks has for them. */
-  readonly files: Readonly<Record<string, string>>;
+  /** Files and folders on this host, or trees, by the names that the wks has for them. */
+  readonly files: Readonly<Record<string, string | Tree>>;
   /** Seconds since 1970. */
   readonly epoch: number;
   /** A UUID for what nobody gave one. */
@@ -111,7 +111,7 @@ async function planRawCopy(part: WksPart, { files }: ContentOptions): Promise<Pa
   if (strange.length > 0 || !/^\d+$/.test(skip)) throw notDone(part, `rawcopy does not know ${strange.join(', ') || `skip=${skip}`}`, 'Known: file, skip (KiB).'); // prettier-ignore
   if (file === undefined) throw new UserError('WKS_FILE', 'rawcopy names no file', 'Write --sourceparams="file=NAME".', part.where); // prettier-ignore
   const path = files[file];
-  if (path === undefined) throw missing(part, file);
+  if (typeof path !== 'string') throw missing(part, file);
   const start = Number(skip) * KiB;
   await using reader = await openFileReader(path);
   const bytes = reader.size - start;
@@ -142,7 +142,7 @@ async function planFolder(part: WksPart, { files, epoch, uuidOf }: ContentOption
   const name = mountPoint ?? label;
   const folder = name === undefined ? undefined : files[name];
   if (source !== undefined && source !== 'empty' && folder === undefined) throw missing(part, name ?? 'a mount point');
-  if (folder !== undefined && !(await stat(folder)).isDirectory()) {
+  if (typeof folder === 'string' && !(await stat(folder)).isDirectory()) {
     throw new UserError('WKS_FILE', `${folder}, the content of "${name}", is no folder`, undefined, where);
   }
   if (fstype === undefined || fstype === 'none') {
@@ -152,12 +152,12 @@ async function planFolder(part: WksPart, { files, epoch, uuidOf }: ContentOption
     return { size, write: async () => {} };
   }
   if (fstype === 'ext4') {
-    const tree = await folderTree(folder, epoch);
+    const tree = typeof folder === 'object' ? folder : await folderTree(folder, epoch);
     return planTree(part, tree, { epoch, uuid: part.fsUuid ?? uuidOf(`fs ${where.line}`), seed: uuidOf(`hash ${where.line}`) }); // prettier-ignore
   }
   if (fstype !== 'vfat' && fstype !== 'msdos')
     throw notDone(part, `--fstype ${fstype} is not made`, 'Known: vfat, ext4.');
-  const nodes = folder === undefined ? [] : await fatNodes(folder);
+  const nodes = folder === undefined ? [] : typeof folder === 'string' ? await fatNodes(folder) : treeNodes(folder);
   const bytes = (list: readonly FatNode[]): number =>
     list.reduce((sum, node) => sum + 4096 + (node.children ? bytes(node.children) : alignUp(node.size ?? 0, 4096)), 0);
   const size = alignUp(sizeOf(part, bytes(nodes)), 1024 * KiB);
@@ -190,6 +190,30 @@ async function fatNodes(folder: string): Promise<FatNode[]> {
     else nodes.push({ name: entry.name, size: info.size, open: () => createReadStream(path) });
   }
   return nodes;
+}
+
+/** Files and folders of a tree, which is in an order that has a folder before what is in it. Errors: FAT_NO_LINKS. */
+function treeNodes(tree: Tree): FatNode[] {
+  const root: FatNode[] = [];
+  const folders = new Map([['', root]]);
+  const contents = new Map<string, FatNode>();
+  for (const { path, type, size, content, link } of tree.entries()) {
+    if (path === '') continue;
+    const at = path.lastIndexOf('/');
+    const name = Buffer.from(path.slice(at + 1), 'latin1').toString();
+    const siblings = folders.get(path.slice(0, Math.max(at, 0)))!;
+    if (type === 'directory') {
+      const children: FatNode[] = [];
+      folders.set(path, children);
+      siblings.push({ name, children });
+    } else if (type === 'file') {
+      const node: FatNode = { name, size, ...(content && 'source' in content ? { open: () => content.source.open() } : {}) }; // prettier-ignore
+      contents.set(path, node);
+      siblings.push(node);
+    } else if (type === 'hardlink') siblings.push({ ...contents.get(link!)!, name });
+    else throw new UserError('FAT_NO_LINKS', `FAT cannot hold /${path}, a ${type}`, 'Use files and folders alone.');
+  }
+  return root;
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {

@@ -52,9 +52,22 @@ export interface BaseImage extends SystemImage, AsyncDisposable {
   readonly warnings: readonly Problem[];
   /** Errors: ROOTFS_NOT_FOUND, ROOTFS_AMBIGUOUS, ROOTFS_NOT_EXT4, those of the file system or the archive. */
   openRootfs(options: FindOptions): Promise<BaseRootfs>;
+  /**
+   * Of parts for an installer: the image of the disk that it would make, open until this one is closed, with the same partition as
+   * its rootfs. Errors: TEZI_NO_DISK with everything that a disk cannot hold.
+   */
+  asDisk?(rootfs: BaseRootfs): Promise<DiskOfParts>;
   /** Checks the content against what the vendor gave beside it (block maps). `onBytes` counts. */
   verify(onBytes?: (bytes: number) => void): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The image of a disk, made of parts. */
+export interface DiskOfParts {
+  readonly image: BaseImage;
+  readonly rootfs: BaseRootfs;
+  /** What of the parts is not on the disk. */
+  readonly warnings: readonly string[];
 }
 
 export interface ReadOptions {

@@ -99,7 +99,7 @@ export function onDisk(
   );
 }
 
-/** A first artifact: store and data as they were planned. */
+/** A first artifact: store and data as they were planned. Errors: TEZI_NO_DISK for parts that no disk can hold. */
 export async function planDiskImage(release: ArtifactRelease, wanted: readonly WantedForm[]): Promise<PlannedArtifact> {
   const { store, data } = release;
   const own: OwnContent = {
@@ -116,5 +116,9 @@ export async function planDiskImage(release: ArtifactRelease, wanted: readonly W
       { name: 'data', ranges: placed(data.mapped, dataPartition.start) },
     ],
   };
-  return await planOnBase(release, own, wanted);
+  const { base, rootfs } = release;
+  const disk = await base.asDisk?.(rootfs);
+  if (!disk) return await planOnBase(release, own, wanted);
+  const planned = await planOnBase({ ...release, base: disk.image, rootfs: disk.rootfs }, own, wanted);
+  return { ...planned, warnings: [...disk.warnings, ...planned.warnings] };
 }

@@ -217,7 +217,7 @@ describe('an artifact for Toradex Easy Installer', () => {
     expect((await fault(composed)).code).toBe('TEZI_OWN_FILE');
   });
 
-  it('needs a base for the installer, as a raw image needs one of a disk', async () => {
+  it('needs a base for the installer; an image of a disk is not made of NAND', async () => {
     const disk = join(folder, 'vendor.img');
     const sector = Buffer.alloc(512);
     sector[446 + 4] = 0x83;
@@ -227,6 +227,8 @@ describe('an artifact for Toradex Easy Installer', () => {
     await writeFile(disk, sector);
     await truncate(disk, 8 << 20);
     expect((await fault(disk)).code).toBe('BASE_IS_NO_TEZI');
-    expect((await fault(await sampleWith(() => {}), 'raw')).code).toBe('BASE_IS_NO_DISK');
+    const nand = await fault(await sampleWith(() => {}, sampleNandJson()), 'raw');
+    expect(nand.code).toBe('TEZI_NO_DISK');
+    expect(nand.message).toMatch(/the rootfs is in NAND \(ubi\): there is no disk/);
   });
 });
