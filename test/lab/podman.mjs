@@ -20,6 +20,8 @@ export async function withPodman({ version, graphRoot, imageStores = [], folders
   });
   // recommended by the package only, and podman 4 does nothing without it
   const { folder: netavark } = await fetchDebianPackage({ suite: PODMAN_SUITES[version], package: 'netavark' });
+  // recommended too: the init of the container that holds a pod together
+  const { folder: catatonit } = await fetchDebianPackage({ suite: PODMAN_SUITES[version], package: 'catatonit' });
   const own = mkdtempSync(join(tmpdir(), 'boxship-podman-'));
   mkdirSync(graphRoot, { recursive: true });
   const file = (name, text) => {
@@ -34,14 +36,14 @@ export async function withPodman({ version, graphRoot, imageStores = [], folders
     ),
     CONTAINERS_CONF: file(
       'containers.conf',
-      `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nruntime = "crun"\nhelper_binaries_dir = ["${netavark}/usr/lib/podman", "/usr/libexec/podman", "/usr/lib/podman"]\ntmp_dir = "${own}/tmp"\n[containers]\nlog_driver = "k8s-file"\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n`,
+      `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nruntime = "crun"\nhelper_binaries_dir = ["${netavark}/usr/lib/podman", "${catatonit}/usr/bin", "/usr/libexec/podman", "/usr/lib/podman"]\ntmp_dir = "${own}/tmp"\n[containers]\nlog_driver = "k8s-file"\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n`,
     ),
     TMPDIR: own,
   }; // prettier-ignore
   const policy = file('policy.json', '{"default":[{"type":"insecureAcceptAnything"}]}');
   try {
     return await withRoot(
-      { root, folders: [graphRoot, own, netavark, ...imageStores, ...folders], cgroup2: true },
+      { root, folders: [graphRoot, own, netavark, catatonit, ...imageStores, ...folders], cgroup2: true },
       async (session) => {
         await session.run('/run/busybox', ['mkdir', '-p', '/etc/containers', '/var/tmp']);
         await session.run('/run/busybox', ['cp', policy, '/etc/containers/policy.json']);
