@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { runProgram } from '@boxship/host';
 import { formatByteSize } from '@boxship/model';
 import { loadAndPack } from './docker.ts';
+import { engineLine, engineVariants, measureEngines, unpackLayers, writeEngineVariants } from './engines.ts';
 import { measureFormats, setArtifacts, slowestOf } from './formats.ts';
 import { measureLayers } from './layer-workload.ts';
 import { measure, median, type Measured } from './measure.ts';
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     docker: { type: 'boolean', default: false },
     formats: { type: 'boolean', default: false },
     tezi: { type: 'string' },
+    engines: { type: 'boolean', default: false },
   },
 });
 const dist = fileURLToPath(new URL('../', import.meta.url));
@@ -36,7 +38,7 @@ if (values.workload === 'layer') {
 const chosen = workloads[values.workload];
 if (!chosen || !values.base || !existsSync(values.base)) {
   console.error(
-    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--short] [--formats] [--docker] [--tezi FOLDER]`,
+    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--short] [--formats] [--engines] [--docker] [--tezi FOLDER]`,
   );
   process.exit(2);
 }
@@ -48,7 +50,8 @@ console.log(`workload ${values.workload} in ${folder}`);
 // a copy: tests that run beside touch theirs, and its digest would be taken again
 const base = join(folder, 'base.img');
 if (!existsSync(base)) await runProgram('cp', ['--sparse=always', values.base, base]);
-await writeProduct(folder, workload, base);
+const names = await writeProduct(folder, workload, base);
+if (values.engines) writeEngineVariants(folder, names, base);
 
 const env = { COSIGN_PASSWORD: 'bench' };
 const cache = join(folder, 'cache');
@@ -104,6 +107,10 @@ if (values.formats) {
   await compareFormats();
   process.exit();
 }
+if (values.engines) {
+  await compareEngines();
+  process.exit();
+}
 if (values.tezi !== undefined) {
   await compareTezi(values.tezi);
   process.exit();
@@ -149,6 +156,19 @@ async function compareFormats(): Promise<void> {
   show('all of them in one run', measures.together);
   const [name, slowest] = slowestOf(measures);
   ratio(`all / ${name}`, median(measures.together), slowest, 1.3);
+  clean();
+}
+
+/** The same bundle for each engine, in turn, against docker overlay2; and what its store takes beyond the layers. */
+async function compareEngines(): Promise<void> {
+  const layers = await unpackLayers(all.map(blobPath), join(folder, 'unpacked'));
+  console.log(
+    `the unique layers, unpacked by GNU tar: ${layers.files} files, ${(layers.sizes / 1e6).toFixed(1)} MB by their sizes, ${(layers.blocks / 1e6).toFixed(1)} MB in blocks as du counts them`,
+  );
+  const { runs, storeBytes } = await measureEngines(Number(values.runs), composed, deploy);
+  for (const name of engineVariants) {
+    console.log(engineLine(name, median(runs[name]), median(runs.overlay2), storeBytes[name], layers));
+  }
   clean();
 }
 
