@@ -1,5 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runProgram } from '@boxship/host';
 import { format } from 'prettier';
 import { readResults, type Result } from './results.ts';
 
@@ -9,11 +12,32 @@ const PAGE = fileURLToPath(new URL('../../docs/yocto-results.md', import.meta.ur
 export async function writeResultsPage(env = process.env): Promise<void> {
   if (!env['BOXSHIP_YOCTO_WRITE_RESULTS']) return;
   const before = await readFile(PAGE, 'utf8').catch(() => '');
-  await writeFile(PAGE, await resultsPage(await readResults(), before));
+  await writeFile(PAGE, await resultsPage(await readResults(), before, await checkNames()));
 }
 
-/** The page; rows of the one before stay where nothing later is known, as do the commits that they were against. */
-export async function resultsPage(results: readonly Result[], before: string): Promise<string> {
+/** Set for the run that only lists the checks: nothing is cloned or built for it. */
+export const LISTING = 'BOXSHIP_YOCTO_LISTING';
+
+/** Names of all checks that there are, run or not, as `<release>/<subject>/<check>`. */
+export async function checkNames(): Promise<ReadonlySet<string>> {
+  const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
+  const config = join(import.meta.dirname, 'vitest.config.ts');
+  const { stdout } = await runProgram(process.execPath, [vitest, 'list', '--config', config, '--json'], {
+    env: { [LISTING]: '1' },
+  });
+  const tests = JSON.parse(stdout.toString()) as readonly { readonly name: string }[];
+  return new Set(tests.map(({ name }) => name.split(' > ').at(-1)!));
+}
+
+/**
+ * The page; rows of the one before stay where nothing later is known, as do the commits that they were against. `checks`: names
+ * of those that there are; the row of another one, which was renamed or is gone, is dropped.
+ */
+export async function resultsPage(
+  results: readonly Result[],
+  before: string,
+  checks: ReadonlySet<string>,
+): Promise<string> {
   const sections = new Map(
     [...before.matchAll(/^## (\w+)\n([^]*?)(?=^## |(?![^]))/gm)].map(([, release, text]) => [
       release!,
@@ -42,7 +66,7 @@ export async function resultsPage(results: readonly Result[], before: string): P
       '',
       '| check | seconds | when (UTC) | found |',
       '| --- | --- | --- | --- |',
-      ...[...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row),
+      ...[...rows].filter(([check]) => checks.has(`${release}/${check}`)).sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row),
       '',
       'Against:',
       '',

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { runProgram } from '@boxship/host';
 import type { TestProject } from 'vitest/node';
 import { compileModules, fetchCheckouts } from './checkouts.ts';
-import { writeResultsPage } from './results-page.ts';
+import { LISTING, writeResultsPage } from './results-page.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -16,6 +16,7 @@ declare module 'vitest' {
 
 /** Clones layers where that was asked for, makes the program, and writes down in the end what was found. */
 export default async function setup(project: TestProject) {
+  if (process.env[LISTING]) return;
   await fetchCheckouts();
   await compileModules();
   const scratch = await mkdtemp(join(tmpdir(), 'boxship-yocto-'));
