@@ -17,20 +17,24 @@ for (const release of releaseNames) {
       beforeAll(async () => {
         layer = await generateLayer(release, engine);
       });
-      const inputs = () => [layer.metaBoxship, layer.path];
+      const inputs = () => [META_BOXSHIP, layer.path];
       proof(`${release}/${engine}/check-layer`, { release, inputs }, () =>
-        checkLayer(release, layer.path, [layer.metaBoxship]),
+        checkLayer(release, layer.path, [META_BOXSHIP]),
       );
       proof(`${release}/${engine}/check-layer-opted-in`, { release, inputs }, () =>
-        checkLayer(release, layer.path, [layer.metaBoxship], layer.optIn),
+        checkLayer(release, layer.path, [META_BOXSHIP], layer.optIn),
       );
     });
   }
 }
 
 /**
- * The real yocto-check-layer. `optIn`: file of the layer with what a product includes; its settings are in force before and
- * after the layer is added, as in a distro that was made for the product, so that only the layer makes a difference.
+ * The real yocto-check-layer, of one layer alone. It can be given several, but parses anew for each of them: what a layer adds
+ * to the configuration is what bitbake's cache goes by. Only the parse before the layer is added can be shared, and is: without
+ * the opt-in all layers of a release have one build folder, and one meta-boxship as their dependency.
+ *
+ * `optIn`: file of the layer with what a product includes; its settings are in force before and after the layer is added, as in
+ * a distro that was made for the product, so that only the layer makes a difference.
  */
 async function checkLayer(
   release: Release,
