@@ -1,13 +1,12 @@
-import { chmod, cp, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect } from 'vitest';
-import { programPath, runProgram } from '@boxship/host';
-import { checkout, type Release } from './checkouts.ts';
+import { runProgram } from '@boxship/host';
 import { META_BOXSHIP, generateLayer, releaseNames, type GeneratedLayer } from './layers-under-test.ts';
+import { makeOeqaRun, runOeqaCases } from './oeqa-runner.ts';
 import { proof } from './results.ts';
 
-const CASES = 'lib/oeqa/runtime/cases';
 /** Commands of the target; what they say is decided by the files in /state. */
 const SYSTEMCTL = `#!/bin/sh
 case "$1" in
@@ -22,7 +21,10 @@ for last; do :; done
 exec unshare --map-root-user --root="$BOXSHIP_TARGET" /bin/sh -c "$last"
 `;
 
-/** The case of meta-boxship in the runner of openembedded-core, on a folder that answers as a device would. */
+/**
+ * The case of meta-boxship in the runner of openembedded-core, on a folder that answers as a device would, in every state that
+ * a device can have; oeqa-device.test.ts has a device that boots.
+ */
 for (const release of releaseNames) {
   describe(`${release}, docker`, () => {
     let layer: GeneratedLayer;
@@ -35,7 +37,8 @@ for (const release of releaseNames) {
       const scratch = await mkdtemp(join(tmpdir(), 'boxship-oeqa-'));
       try {
         const target = await makeTarget(scratch, layer);
-        const verdicts = () => runCases(scratch, release, target);
+        const run = await makeOeqaRun(scratch, layer, SSH);
+        const verdicts = () => runOeqaCases(run, release, { BOXSHIP_TARGET: target.folder });
         const allBut = (rest: object) => ({
           socket: 'PASSED',
           engine: 'PASSED',
@@ -82,7 +85,7 @@ interface Target {
   giveStore(): Promise<void>;
 }
 
-async function makeTarget(scratch: string, { path, plan, images }: GeneratedLayer): Promise<Target> {
+async function makeTarget(scratch: string, { plan }: GeneratedLayer): Promise<Target> {
   const folder = join(scratch, 'target');
   for (const name of ['bin', 'usr/bin', 'usr/lib/boxship', 'run/boxship', 'proc', 'dev/boxship', 'state']) {
     await mkdir(join(folder, name), { recursive: true });
@@ -103,19 +106,6 @@ async function makeTarget(scratch: string, { path, plan, images }: GeneratedLaye
   await write('usr/lib/boxship/store.pem', 'a key\n');
   await write('proc/mounts', '');
   await active();
-
-  // what bitbake writes as <image>.testdata.json: the variables, as the generated recipe has them
-  const recipe = await readFile(join(path, `recipes-core/images/${images[0]!}.bb`), 'utf8');
-  const variables = Object.fromEntries(
-    [...recipe.matchAll(/^(BOXSHIP_TEST_\w+|TEST_SUITES) = "(.*)"$/gm)].map(([, name, value]) => [name, value!]),
-  );
-  expect(Object.keys(variables)).toEqual(['BOXSHIP_TEST_UNITS', 'BOXSHIP_TEST_PROBE', 'TEST_SUITES']);
-  await writeFile(join(scratch, 'testdata.json'), JSON.stringify({ MLPREFIX: '', ...variables }));
-  await writeFile(join(scratch, 'manifest'), 'openssh-sshd any 1\n');
-  await mkdir(join(scratch, 'bin'));
-  for (const [name, text] of [['ssh', SSH], ['ping', '#!/bin/sh\n']] as const) {
-    await writeFile(join(scratch, 'bin', name), text, { mode: 0o755 });
-  } // prettier-ignore
   return {
     folder,
     write,
@@ -127,48 +117,4 @@ async function makeTarget(scratch: string, { path, plan, images }: GeneratedLaye
       await write('state/wants', 'boxship-app-web.service boxship-app-hmi.service\n');
     },
   };
-}
-
-/** Verdicts of oe-test on our case, by the name of the test. */
-async function runCases(
-  scratch: string,
-  release: Release,
-  { folder }: Target,
-): Promise<Readonly<Record<string, string>>> {
-  const core = checkout(release, 'openembedded-core');
-  const results = join(scratch, 'results');
-  await rm(results, { recursive: true, force: true });
-  const suites = (JSON.parse(await readFile(join(scratch, 'testdata.json'), 'utf8')) as Record<string, string>)[
-    'TEST_SUITES'
-  ]!;
-  const { stdout } = await runProgram(
-    'python3',
-    [
-      join(core, 'scripts/oe-test'), 'runtime',
-      '--target-type', 'simpleremote', '--target-ip', '192.0.2.1', '--server-ip', '192.0.2.2',
-      '--packages-manifest', join(scratch, 'manifest'), '--test-data-file', join(scratch, 'testdata.json'),
-      '--json-result-dir', results, '--run-tests', ...suites.split(' '), '--',
-      join(core, 'meta', CASES), join(META_BOXSHIP, CASES),
-    ],
-    {
-      cwd: scratch,
-      env: {
-        PATH: `${join(scratch, 'bin')}:${programPath()}`,
-        PYTHONPATH: join(checkout(release, 'bitbake'), 'lib'),
-        PYTHONDONTWRITEBYTECODE: '1',
-        BOXSHIP_TARGET: folder,
-      },
-      accept: [0, 1],
-    },
-  ); // prettier-ignore
-  const [file] = await readdir(results);
-  expect(file, stdout.toString().slice(-2000)).toBeDefined();
-  const document = JSON.parse(await readFile(join(results, file!), 'utf8')) as Record<
-    string,
-    { readonly result: Readonly<Record<string, { readonly status: string }>> }
-  >;
-  const { result } = Object.values(document)[0]!;
-  expect(result['ssh.SSHTest.test_ssh']!.status).toBe('PASSED');
-  const own = Object.entries(result).filter(([name]) => name.startsWith('boxship.BoxshipTest.test_'));
-  return Object.fromEntries(own.map(([name, { status }]) => [name.slice('boxship.BoxshipTest.test_'.length), status]));
 }
