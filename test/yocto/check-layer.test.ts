@@ -1,5 +1,5 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { beforeAll, describe, expect } from 'vitest';
 import { dependencyLayers, inBuild, makeBuildFolder } from './build-folder.ts';
 import type { Release } from './checkouts.ts';
@@ -21,9 +21,7 @@ for (const release of releaseNames) {
       proof(`${release}/${engine}/check-layer`, { release, inputs }, () =>
         checkLayer(release, layer.path, [META_BOXSHIP]),
       );
-      proof(`${release}/${engine}/check-layer-opted-in`, { release, inputs }, () =>
-        checkLayer(release, layer.path, [META_BOXSHIP], layer.optIn),
-      );
+      proof(`${release}/${engine}/check-layer-opted-in`, { release, inputs }, () => checkOptedIn(release, layer));
     });
   }
 }
@@ -32,32 +30,73 @@ for (const release of releaseNames) {
  * The real yocto-check-layer, of one layer alone. It can be given several, but parses anew for each of them: what a layer adds
  * to the configuration is what bitbake's cache goes by. Only the parse before the layer is added can be shared, and is: without
  * the opt-in all layers of a release have one build folder, and one meta-boxship as their dependency.
- *
- * `optIn`: file of the layer with what a product includes; its settings are in force before and after the layer is added, as in
- * a distro that was made for the product, so that only the layer makes a difference.
  */
-async function checkLayer(
+async function checkLayer(release: Release, layer: string, dependencies: readonly string[]): Promise<Findings> {
+  const { code, report, tests, minutes } = await runChecker(release, 'check', layer, dependencies, []);
+  const failed = report.split('\n').filter((line) => /\b(FAIL|ERROR|Error)\b/.test(line));
+  expect({ code, failed, report: code === 0 ? '' : report.slice(-6000) }).toEqual({ code: 0, failed: [], report: '' });
+  expect(new Set(tests.values())).toEqual(new Set(['ok']));
+  return { tests: tests.size, minutes };
+}
+
+/**
+ * The same with the settings of what a product includes in force before and after the layer is added, as in a distro that was
+ * made for the product. The layer then appends to recipes, so that the checker must find changed signatures: all that it finds
+ * may come from those recipes, and everything else must pass.
+ */
+async function checkOptedIn(release: Release, { path, optIn }: GeneratedLayer): Promise<Findings> {
+  const folder = `check-${basename(path)}`;
+  const { code, report, tests, minutes } = await runChecker(
+    release,
+    folder,
+    path,
+    [META_BOXSHIP],
+    [`require ${optIn}`],
+  );
+  const unlike = [...tests].filter(([name, verdict]) => verdict !== (name === 'test_signatures' ? 'FAIL' : 'ok'));
+  expect({ code, unlike, report: unlike.length === 0 ? '' : report.slice(-6000) }).toEqual({
+    code: 2, // of a layer with a test that failed
+    unlike: [],
+    report: '',
+  });
+  const changed = [...report.matchAll(/^ {3}(\S+):\w+: [0-9a-f]{64} -> [0-9a-f]{64}$/gm)].map(([, recipe]) => recipe!);
+  const appends = (await readdir(path, { recursive: true })).filter(
+    (name) => name.startsWith('recipes-') && name.endsWith('.bbappend'),
+  );
+  expect([...new Set(changed)].sort()).toEqual(appends.map((name) => basename(name).split('_')[0]!).sort());
+  const signatures = Number(/^(\d+) signatures changed/m.exec(report)![1]);
+  return { tests: tests.size - 1, changes: [...new Set(changed)].join(' '), signatures, minutes };
+}
+
+interface Verdict {
+  readonly code: number;
+  readonly report: string;
+  /** `ok`, `FAIL` or `ERROR` by the name of the test, without those that are not for such a layer. */
+  readonly tests: ReadonlyMap<string, string>;
+  readonly minutes: number;
+}
+
+async function runChecker(
   release: Release,
+  folder: string,
   layer: string,
   dependencies: readonly string[],
-  optIn?: string,
-): Promise<Findings> {
+  configuration: readonly string[],
+): Promise<Verdict> {
   const set = await restrictedSet(release);
-  const optedIn = optIn === undefined ? [] : [`require ${optIn}`];
-  const build = await makeBuildFolder(release, optIn === undefined ? 'check' : `check-${layer.split('/').at(-1)}`, {
+  const build = await makeBuildFolder(release, folder, {
     recipes: set.recipes,
     configuration: [
       'DISTRO_FEATURES:append = " virtualization seccomp ipv6 k3s"',
       // what the checker asks for where it compares signatures: its other runs then take the same parse
       'BB_SIGNATURE_HANDLER = "OEBasicHash"',
       ...worldConfiguration(set),
-      ...optedIn,
+      ...configuration,
     ],
   });
   const log = join(build.path, 'check-layer.log');
   await rm(log, { force: true });
-  const { code, text, seconds } = await inBuild(build, [
-    'yocto-check-layer',
+  const options = [
     '-d',
     '--no-auto-dependency',
     '--dependency',
@@ -65,12 +104,11 @@ async function checkLayer(
     ...dependencies,
     '-o',
     log,
-    '--',
-    layer,
-  ]);
+  ];
+  const { code, text, seconds } = await inBuild(build, ['yocto-check-layer', ...options, '--', layer]);
   const report = await readFile(log, 'utf8').catch(() => text);
-  const failed = report.split('\n').filter((line) => /\b(FAIL|ERROR|Error)\b/.test(line));
-  expect({ code, failed, report: code === 0 ? '' : report.slice(-6000) }).toEqual({ code: 0, failed: [], report: '' });
-  const passed = /(\d+) PASS|Ran (\d+) tests?/.exec(report);
-  return { tests: Number(passed?.[1] ?? passed?.[2] ?? 0), minutes: Math.round(seconds / 6) / 10 };
+  const verdicts = report.matchAll(/^INFO: (test_\w+) \(.*\n(?:(?!INFO: ).*\n)*INFO: {2}\.\.\. (\w+)/gm);
+  const tests = new Map([...verdicts].map(([, name, verdict]) => [name!, verdict!]));
+  expect(tests.size, report.slice(-3000)).toBe(Number(/Ran (\d+) tests?/.exec(report)?.[1]));
+  return { code: code!, report, tests, minutes: Math.round(seconds / 6) / 10 };
 }
