@@ -1,11 +1,12 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
-import { refusal, type FearProduct } from './fear-product.ts';
+import { installTezi } from '../lab/tezi-installer.mjs';
+import { fearProduct, refusal, type FearProduct } from './fear-product.ts';
 import { teziProduct } from './tezi-product.ts';
 
-// The image of a disk, made of what a vendor gives to Toradex Easy Installer.
+// The image of a disk, made of what a vendor gives to Toradex Easy Installer, and the reverse.
 
 const PARTITIONS = {
   boot: { partition_size_nominal: 16, content: { label: 'BOOT', filesystem_type: 'FAT', mkfs_options: '', filename: 'boot.tar.gz' } },
@@ -106,5 +107,73 @@ describe('a base for Toradex Easy Installer', () => {
       'partition 4: a file system ext3 is not made',
     ]);
     expect(await made.outputs()).toEqual({});
+  });
+}); // prettier-ignore
+
+const BOOT_LOADER_AT = 64 * 1024;
+
+describe('the image of a disk', () => {
+  it('becomes an image for the installer, which makes the same disk of it', async () => {
+    await using made = await fearProduct({ base: { table: 'mbr' }, yaml: (text) => `${text}artifacts: [raw, tezi: { productIds: ['0058', '0061'] }]\n` });
+    await runProgram('dd', ['if=/dev/zero', `of=${made.path('vendor.img')}`, 'bs=1024', `seek=${BOOT_LOADER_AT / 1024}`, 'count=32', 'conv=notrunc', 'status=none']);
+    await made.lock();
+    const [composed] = await made.compose();
+    const before = await made.outputs();
+    const stem = join(composed!.folder, 'acme-1.0.0-tiny-basic');
+    await mkdir(made.path('image'));
+    await runProgram('tar', ['-C', made.path('image'), '--strip-components=1', '-xf', `${stem}.tezi.tar`]);
+    const json = JSON.parse(await readFile(made.path('image/image.json'), 'utf8'));
+    expect(json).toMatchObject({ config_format: 3, name: 'vendor with acme', supported_product_ids: ['0058', '0061'] });
+    expect(json.blockdevs[0].partitions.map((one: { partition_type: string }) => one.partition_type)).toEqual(['0c', '83', '83', '83']);
+    const disk = made.path('installed.img');
+    const installed = await installTezi({ folder: made.path('image'), disk, size: 256 << 20, scratch: made.path('work') });
+    const { partitions } = JSON.parse((await runProgram('sfdisk', ['-J', `${stem}.img`])).stdout.toString()).partitiontable as SfdiskTable;
+    const copy = async (image: string, start: number, size: number) => {
+      const file = made.path('part');
+      await runProgram('dd', [`if=${image}`, `of=${file}`, 'bs=1M', 'iflag=skip_bytes,count_bytes', `skip=${start}`, `count=${size}`, 'status=none']);
+      return file;
+    };
+    // what is taken as it is: the vendor's first partition, and our store
+    for (const number of [1, 3]) {
+      const { start, size } = partitions[number - 1]!;
+      const file = await copy(disk, installed[number - 1]!.start, size * 512);
+      await runProgram('cmp', ['-i', `0:${start * 512}`, '-n', String(size * 512), file, `${stem}.img`]);
+    }
+    // the rootfs by its files: those of the disk image, which has the socket, too
+    const folders: string[] = [];
+    for (const [image, start, size] of [[`${stem}.img`, partitions[1]!.start * 512, partitions[1]!.size * 512], [disk, installed[1]!.start, installed[1]!.size]] as const) {
+      const file = await copy(image, start, size);
+      await runProgram('e2fsck', ['-fn', file]);
+      expect((await runProgram('dumpe2fs', ['-h', file])).stdout.toString()).toMatch(/volume name: +root[^]*UUID: +11111111-2222-4333-8444-555555555555/);
+      const folder = made.path(`root-${folders.length}`);
+      await mkdir(folder);
+      await runProgram('debugfs', ['-R', `rdump / ${folder}`, file]);
+      await runProgram('rmdir', [join(folder, 'lost+found')]);
+      folders.push(folder);
+    }
+    await runProgram('diff', ['-r', '--no-dereference', ...folders]);
+
+    await rm(made.out, { recursive: true });
+    await rm(made.path('cache/parts-of-disk-v1'), { recursive: true });
+    await made.compose();
+    expect(await made.outputs()).toEqual(before);
+  });
+
+  it('that an installer has no place for is refused: what, and where', async () => {
+    await using made = await fearProduct({ base: { table: 'mbr' }, yaml: (text) => `${text}artifacts: [tezi]\n` });
+    await made.lock();
+    expect((await refusal(made.plan())).message).toMatch(/does not say for which products/);
+    await made.edit('boxship.yaml', (text) => text.replace('[tezi]', "[tezi: { productIds: ['0058'] }]"));
+    expect((await refusal(made.compose())).problems.map(({ code, message }) => `${code} ${message.split(' (')[0]}`)).toEqual([
+      `DISK_NO_TEZI bytes ${BOOT_LOADER_AT} to ${BOOT_LOADER_AT + 32767}, outside of all partitions, are not empty`,
+    ]);
+    await runProgram('sfdisk', ['--quiet', '--delete', made.path('vendor.img'), '1']);
+    await made.lock();
+    expect((await refusal(made.compose())).message).toMatch(/partition 2 is number 1 on the disk/);
+    expect(await made.outputs()).toEqual({});
+
+    await using parts = await product("[tezi: { productIds: ['0058'] }]", [{ name: 'emmc', partitions: [PARTITIONS.rootfs] }]);
+    await parts.lock();
+    expect((await refusal(parts.plan())).code).toBe('TEZI_HAS_PRODUCT_IDS');
   });
 }); // prettier-ignore

@@ -3,6 +3,7 @@ import type { Bmap } from '@boxship/disk';
 import type { Edit, EditOptions, RootfsReader } from '@boxship/filesystem';
 import type { BlockDevice, Digest, Problem, RootfsSelector, SystemImage, TreeEntry } from '@boxship/model';
 import type { Rootfs } from './find-rootfs.ts';
+import type { InstallerFacts } from './tezi/parts-of-disk.ts';
 import type { TeziImage } from './tezi/tezi-image.ts';
 
 /** A device of a base image, whose plain bytes are a file. */
@@ -56,17 +57,22 @@ export interface BaseImage extends SystemImage, AsyncDisposable {
    * Of parts for an installer: the image of the disk that it would make, open until this one is closed, with the same partition as
    * its rootfs. Errors: TEZI_NO_DISK with everything that a disk cannot hold.
    */
-  asDisk?(rootfs: BaseRootfs): Promise<DiskOfParts>;
+  asDisk?(rootfs: BaseRootfs): Promise<OtherKind>;
+  /**
+   * Of the image of a disk: parts for an installer that makes the same partitions, read by `readParts`, open until this one is
+   * closed. Errors: DISK_NO_TEZI with everything that an installer has no place for.
+   */
+  asParts?(rootfs: BaseRootfs, facts: InstallerFacts, readParts: BaseImageFormat['read']): Promise<OtherKind>;
   /** Checks the content against what the vendor gave beside it (block maps). `onBytes` counts. */
   verify(onBytes?: (bytes: number) => void): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The image of a disk, made of parts. */
-export interface DiskOfParts {
+/** The image of a disk that was made of parts, or parts that were made of a disk. */
+export interface OtherKind {
   readonly image: BaseImage;
   readonly rootfs: BaseRootfs;
-  /** What of the parts is not on the disk. */
+  /** What the one does not have of the other. */
   readonly warnings: readonly string[];
 }
 

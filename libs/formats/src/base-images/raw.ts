@@ -11,6 +11,7 @@ import {
 import { openExt4, planExt4Edit, probeFilesystem } from '@boxship/filesystem';
 import { UserError, type RandomReader, type SystemImage } from '@boxship/model';
 import type { BaseImage, BaseImageFormat, BaseRootfs, FindOptions, ReadOptions } from '../base-image-format.ts';
+import { makePartsOfDisk, planPartsOfDisk, shownName } from '../tezi/parts-of-disk.ts';
 import { findRootfs, type PartitionContent } from '../find-rootfs.ts';
 
 /** The image of one whole disk, plain or compressed: `.wic`, `.img`, `.sdcard`, with `.gz .xz .zst .bz2`. */
@@ -42,16 +43,32 @@ async function read(path: string, { cache, progress, digestOf }: ReadOptions): P
     const table = await readPartitionTable(image);
     const bmap = await findBmap(path);
     const devices = [{ name: 'disk', table, content: image, path: image.path, ...(bmap ? { bmap } : {}) }];
+    let parts: BaseImage | undefined;
+    const close = async () => {
+      await parts?.close();
+      parts = undefined;
+      await image.close();
+    };
     return {
       devices,
       openRootfs: (options) => openRootfs({ devices }, options),
+      async asParts(rootfs, facts, readParts) {
+        const warnings = await planPartsOfDisk(devices[0]!, rootfs);
+        const options = { cache, ...(progress ? { progress } : {}) };
+        const identity = await image.digest();
+        const named = { ...options, identity, name: shownName(path) };
+        const folder = await makePartsOfDisk(devices[0]!, rootfs, facts, named);
+        parts ??= await readParts(folder, { ...options, digestOf: () => Promise.resolve(identity) });
+        const { partition } = rootfs;
+        return { image: parts, rootfs: await parts.openRootfs({ selector: { partition } }), warnings };
+      },
       sources: [{ path, size: image.source.size, digest: image.digest }],
       warnings: table.warnings,
       verify: async (onBytes) => {
         if (bmap) await verifyWithBmap(image.path, bmap, onBytes);
       },
-      close: image.close,
-      [Symbol.asyncDispose]: image.close,
+      close,
+      [Symbol.asyncDispose]: close,
     };
   } catch (error) {
     await image.close();
