@@ -8,3 +8,4 @@ export {
   type SocketFiles,
   type SocketOptions,
 } from './socket-files.ts';
+export { exampleFacts, examplePublicKey } from './example-facts.ts';

@@ -1,17 +1,11 @@
+import { exampleFacts as plain } from '@boxship/device-socket';
 import type { DeviceFacts } from '@boxship/model';
+
+export { examplePublicKey } from '@boxship/device-socket';
 
 /** For tests: a merged, plain base with docker 20.10 and its containerd. */
 export const exampleFacts: DeviceFacts = {
-  osRelease: { ID: 'debian' },
-  init: 'systemd',
-  systemdVersion: 252,
-  unitDirectory: '/usr/lib/systemd/system',
-  mergedUsr: true,
-  selinux: false,
-  apparmorParser: true,
-  ostree: false,
-  readOnlyRoot: false,
-  mountPoints: ['/', '/boot/efi'],
+  ...plain,
   engines: [
     {
       name: 'docker',
@@ -23,14 +17,4 @@ export const exampleFacts: DeviceFacts = {
     },
     { name: 'containerd', program: '/usr/bin/containerd', composePlugin: false },
   ],
-  programs: Object.fromEntries(
-    ['sh', 'openssl', 'sha256sum', 'dd', 'gzip', 'find', 'grep', 'sed', 'resize2fs'].map((name) => [name, `/usr/bin/${name}`]),
-  ),
-}; // prettier-ignore
-
-/** For tests: a P-256 public key, of no secret anywhere. */
-export const examplePublicKey = `-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt
-6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==
------END PUBLIC KEY-----
-`;
+};
