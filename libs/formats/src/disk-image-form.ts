@@ -26,6 +26,11 @@ export interface WrittenDiskImage extends PlannedDiskImage {
   readonly payload?: Payload;
   /** A file beside the image, made by the first who asks for its name; `make` writes it at the path. */
   derive(name: string, make: (path: string) => Promise<Omit<ArtifactFile, 'name'>>): Promise<ArtifactFile>;
+  /**
+   * What several forms need and the release does not hold: made by the first who asks for that name, in a folder that is gone when
+   * all forms are made. `make` must leave what others made there.
+   */
+  share<T>(name: string, make: (folder: string) => Promise<T>): Promise<T>;
 }
 
 /**

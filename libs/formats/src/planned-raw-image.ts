@@ -1,6 +1,7 @@
-import { unlink } from 'node:fs/promises';
+import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestImage, type ImageDigests } from '@boxship/disk';
+import { makeFolder, partialPath } from '@boxship/host';
 import type { ArtifactOptions, ByteRange, Digest, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { PlannedArtifact, SinkOptions } from './artifact-format.ts';
@@ -133,6 +134,8 @@ async function writeForms(
   sink: SinkOptions,
 ): Promise<readonly ArtifactFile[]> {
   const made = new Map<string, Promise<ArtifactFile>>();
+  const shared = new Map<string, Promise<unknown>>();
+  const sharedFolder = partialPath(join(folder, `${outline.name}.parts`));
   const image: WrittenDiskImage = {
     ...outline,
     path: join(folder, outline.name),
@@ -141,10 +144,20 @@ async function writeForms(
       made.set(name, file);
       return await file;
     },
+    async share<T>(name: string, make: (folder: string) => Promise<T>) {
+      if (shared.size === 0) await makeFolder(sharedFolder);
+      const one = (shared.get(name) as Promise<T> | undefined) ?? make(sharedFolder);
+      shared.set(name, one);
+      return await one;
+    },
   };
   const files = new Map<string, ArtifactFile>();
-  for (const { form, options } of wanted) {
-    for (const file of await form.write(image, options, sink)) files.set(file.name, file);
+  try {
+    for (const { form, options } of wanted) {
+      for (const file of await form.write(image, options, sink)) files.set(file.name, file);
+    }
+  } finally {
+    await rm(sharedFolder, { recursive: true, force: true, maxRetries: 3 });
   }
   if (!files.has(outline.name)) await unlink(image.path);
   return [...files.values()];

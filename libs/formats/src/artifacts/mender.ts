@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { hashFile } from '@boxship/disk';
 import { tarHeader } from '@boxship/filesystem';
 import { runProgram } from '@boxship/host';
@@ -10,7 +12,14 @@ import { spkiOf, type UpdateSigner } from '../cms/certificate.ts';
 import { readDer } from '../cms/der.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 import { appendFile, writeNewArchive } from '../update/archive-file.ts';
-import { contentOf, imageBytes, updateName, withImages, type UpdateImage } from '../update/update-images.ts';
+import {
+  compressedImage,
+  contentOf,
+  imageBytes,
+  updateImages,
+  updateName,
+  type UpdateImage,
+} from '../update/update-images.ts';
 import { updatePayload } from '../update/update-payload.ts';
 
 interface MenderOptions {
@@ -59,43 +68,32 @@ async function writeArtifact(
   const step = progress.start(`writing ${fileName(image, options)}`);
   try {
     const { epoch } = image.variant;
-    const stop = signal ? { signal } : {};
-    const payload = await withImages(image, options, signal, async ([inside], folder) => {
-      const data = join(folder, '0000.tar');
-      await writeTarFile(data, [{ name: inside!.name, path: inside!.path, size: inside!.size }], epoch, signal);
-      const packed = optionsOf(options).compression === 'gz';
-      if (packed) await runProgram('gzip', [...GZIP, '--', data], stop);
-
-      const header = join(folder, 'header.tar');
-      const headers = headerFiles(image.variant, optionsOf(options), inside!);
-      await writeTarFile(header, headers, epoch, signal);
-      await runProgram('gzip', [...GZIP, '--', header], stop);
-
-      const version = Buffer.from('{"format":"mender","version":3}');
-      const manifest = Buffer.from(
-        [
-          `${digestHex(inside!.digest)}  data/0000/${inside!.name}`,
-          `${digestHex((await hashFile(`${header}.gz`)).digest)}  header.tar.gz`,
-          `${createHash('sha256').update(version).digest('hex')}  version`,
-          '',
-        ].join('\n'),
-      );
-      const archive = packed ? `${data}.gz` : data;
-      await writeTarFile(
-        path,
-        [
-          { name: 'version', bytes: version },
-          { name: 'manifest', bytes: manifest },
-          { name: 'manifest.sig', bytes: Buffer.from(await rawSignature(signer, manifest)) },
-          { name: 'header.tar.gz', path: `${header}.gz`, size: (await hashFile(`${header}.gz`)).size },
-          { name: `data/0000.tar${packed ? '.gz' : ''}`, path: archive, size: (await hashFile(archive)).size },
-        ],
-        epoch,
-        signal,
-      );
-      const digests = [inside!.digest];
-      return updatePayload(image, options, headers.map(({ name, bytes }) => ({ file: name, text: bytes, digests }))); // prettier-ignore
-    });
+    const [inside] = await updateImages(image, options, signal);
+    const headers = headerFiles(image.variant, optionsOf(options), inside!);
+    const header = await packedHeader(image, path, headers, signal);
+    const version = Buffer.from('{"format":"mender","version":3}');
+    const manifest = Buffer.from(
+      [
+        `${digestHex(inside!.digest)}  data/0000/${inside!.name}`,
+        `${createHash('sha256').update(header).digest('hex')}  header.tar.gz`,
+        `${createHash('sha256').update(version).digest('hex')}  version`,
+        '',
+      ].join('\n'),
+    );
+    await writeTarFile(
+      path,
+      [
+        { name: 'version', pieces: [version] },
+        { name: 'manifest', pieces: [manifest] },
+        { name: 'manifest.sig', pieces: [Buffer.from(await rawSignature(signer, manifest))] },
+        { name: 'header.tar.gz', pieces: [header] },
+        await dataArchive(image, inside!, optionsOf(options), signal),
+      ],
+      epoch,
+      signal,
+    );
+    const digests = [inside!.digest];
+    const payload = updatePayload(image, options, headers.map(({ name, bytes }) => ({ file: name, text: bytes, digests }))); // prettier-ignore
     return { ...(await hashFile(path)), ...payload };
   } finally {
     step.end();
@@ -105,9 +103,64 @@ async function writeArtifact(
 /** No name and no time in it: equal bytes. */
 const GZIP = ['-n', '-6'];
 
-type TarFile = { readonly name: string } & (
-  { readonly bytes: Uint8Array } | { readonly path: string; readonly size: number }
-);
+/** Bytes that are there, or those of a file. */
+type Piece = Uint8Array | { readonly path: string; readonly size: number };
+
+interface TarFile {
+  readonly name: string;
+  /** One after another. */
+  readonly pieces: readonly Piece[];
+}
+
+async function packedHeader(
+  image: WrittenDiskImage,
+  path: string,
+  headers: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  return await image.share(`header of ${path}`, async (folder) => {
+    const file = join(folder, `${basename(path)}.header.tar`);
+    const files = headers.map(({ name, bytes }): TarFile => ({ name, pieces: [bytes] }));
+    await writeTarFile(file, files, image.variant.epoch, signal);
+    await runProgram('gzip', [...GZIP, '--', file], signal ? { signal } : {});
+    return await readFile(`${file}.gz`);
+  });
+}
+
+/**
+ * The archive of the payload. A gzip file is one or more members (RFC 1952, 2.2): the image is the one that SWUpdate takes, too, so that
+ * it is compressed once; what tar has before and behind it are members that store their bytes.
+ */
+async function dataArchive(
+  image: WrittenDiskImage,
+  inside: UpdateImage,
+  { compression }: MenderOptions,
+  signal: AbortSignal | undefined,
+): Promise<TarFile> {
+  const before = tarHeader(fileEntry(inside.name, inside.size, image.variant.epoch));
+  const behind = Buffer.alloc((-inside.size & 511) + TAR_END);
+  if (compression === 'none') return { name: 'data/0000.tar', pieces: [before, inside, behind] };
+  const packed = await compressedImage(image, inside, 'gzip', signal);
+  return { name: 'data/0000.tar.gz', pieces: [storedMember(before), packed, storedMember(behind)] };
+}
+
+/** A member of a gzip file whose one deflate block is stored (RFC 1951, 3.2.4): the same bytes with every zlib. */
+function storedMember(bytes: Uint8Array): Uint8Array {
+  const head = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0, 0, 0]);
+  head.writeUInt16LE(bytes.length, 11);
+  head.writeUInt16LE(~bytes.length & 0xffff, 13);
+  const tail = Buffer.alloc(8);
+  tail.writeUInt32LE(crc32(bytes), 0);
+  tail.writeUInt32LE(bytes.length, 4);
+  return Buffer.concat([head, bytes, tail]);
+}
+
+/** Two blocks of zeros end an archive. */
+const TAR_END = 1024;
+
+function fileEntry(path: string, size: number, mtime: number): TreeEntry {
+  return { path, type: 'file', mode: 0o644, uid: 0, gid: 0, mtime, mtimeNanoseconds: 0, size };
+}
 
 /** What the payload is and which devices take it. */
 function headerFiles(
@@ -150,17 +203,16 @@ async function writeTarFile(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await writeNewArchive(path, async (archive) => {
-    for (const file of files) {
-      const size = 'bytes' in file ? file.bytes.length : file.size;
-      const entry: TreeEntry = {
-        path: file.name, type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: epoch, mtimeNanoseconds: 0, size,
-      }; // prettier-ignore
-      await archive.appendFile(tarHeader(entry));
-      if ('bytes' in file) await archive.appendFile(file.bytes);
-      else await appendFile(archive, file.path, size, signal);
+    for (const { name, pieces } of files) {
+      const size = pieces.reduce((sum, piece) => sum + ('path' in piece ? piece.size : piece.length), 0);
+      await archive.appendFile(tarHeader(fileEntry(name, size, epoch)));
+      for (const piece of pieces) {
+        if ('path' in piece) await appendFile(archive, piece.path, piece.size, signal);
+        else await archive.appendFile(piece);
+      }
       await archive.appendFile(Buffer.alloc(-size & 511));
     }
-    await archive.appendFile(Buffer.alloc(1024));
+    await archive.appendFile(Buffer.alloc(TAR_END));
   });
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { link, open, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, open, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { hashFile } from '@boxship/disk';
 import { makeFolder, runProgram, writeFileAtomically } from '@boxship/host';
 import type { ArtifactOptions, Variant } from '@boxship/model';
@@ -10,7 +10,7 @@ import { checkCertificate, signingCertificate } from '../cms/certificate.ts';
 import { cmsSignature } from '../cms/signed-data.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 import { certificateName, writeCertificate } from '../update/certificate-file.ts';
-import { contentOf, imageBytes, updateName, withImages, type UpdateImage } from '../update/update-images.ts';
+import { contentOf, imageBytes, updateImages, updateName, type UpdateImage } from '../update/update-images.ts';
 import { updatePayload } from '../update/update-payload.ts';
 import { writeVerityTree } from '../update/verity-tree.ts';
 
@@ -60,7 +60,7 @@ function fileName(image: Pick<PlannedDiskImage, 'name'>, options: ArtifactOption
  * of the memory.
  */
 const squashfsOptions = (epoch: number) => [
-  '-noappend', '-quiet', '-no-progress', '-all-root', '-no-xattrs', '-no-exports', '-comp', 'gzip', '-b', '131072',
+  '-noappend', '-quiet', '-no-progress', '-all-root', '-no-xattrs', '-no-exports', '-comp', 'gzip', '-Xcompression-level', '6', '-b', '131072',
   '-mkfs-time', String(epoch), '-all-time', String(epoch), '-root-mode', '755', '-mem', '96M', '-processors', '2',
 ]; // prettier-ignore
 
@@ -75,22 +75,24 @@ async function writeBundle(
   try {
     const { product, epoch } = image.variant;
     const certificate = await signingCertificate(signer, `${product} updates`);
-    const payload = await withImages(image, options, signal, async (images, folder) => {
-      const content = join(folder, 'content');
+    const images = await updateImages(image, options, signal);
+    const manifest = manifestOf(image.variant, optionsOf(options), images);
+    await image.share(`content of ${path}`, async (folder) => {
+      const content = join(folder, `${basename(path)}.content`);
       await makeFolder(content);
       for (const { name, path: file } of images) await link(file, join(content, name));
-      const manifest = manifestOf(image.variant, optionsOf(options), images);
       await writeFileAtomically(join(content, MANIFEST), manifest);
       await runProgram('mksquashfs', [content, path, ...squashfsOptions(epoch)], signal ? { signal } : {});
-      const { size } = await stat(path); // mksquashfs pads to 4096
-      const signature =
-        optionsOf(options).bundle === 'plain'
-          ? await cmsSignature({ digest: await digestOf(path) }, certificate, signer)
-          : await cmsSignature({ attached: Buffer.from(await withVerity(path, size, manifest)) }, certificate, signer);
-      await append(path, signature);
-      const digests = images.map(({ digest }) => digest);
-      return updatePayload(image, options, [{ file: MANIFEST, text: manifest, digests }]);
+      await rm(content, { recursive: true }); // gzip leaves alone what has other links
     });
+    const { size } = await stat(path); // mksquashfs pads to 4096
+    const signature =
+      optionsOf(options).bundle === 'plain'
+        ? await cmsSignature({ digest: await digestOf(path) }, certificate, signer)
+        : await cmsSignature({ attached: Buffer.from(await withVerity(path, size, manifest)) }, certificate, signer);
+    await append(path, signature);
+    const digests = images.map(({ digest }) => digest);
+    const payload = updatePayload(image, options, [{ file: MANIFEST, text: manifest, digests }]);
     return { ...(await hashFile(path)), ...payload };
   } finally {
     step.end();

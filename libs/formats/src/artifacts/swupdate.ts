@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { hashFile } from '@boxship/disk';
-import { runProgram } from '@boxship/host';
 import { UserError, type ArtifactOptions, type Digest, type Variant } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
@@ -17,7 +16,9 @@ import {
   imageFileName,
   rolesOf,
   updateName,
-  withImages,
+  compressedImage,
+  updateImages,
+  type ImageCompressor,
   type UpdateImage,
 } from '../update/update-images.ts';
 import { updatePayload } from '../update/update-payload.ts';
@@ -57,7 +58,7 @@ export const swupdate: DiskImageForm = {
   checkKey: checkCertificate,
   describe: (options) => `swupdate with content ${String(options['content'])}`,
   programs: (options) => {
-    const program = COMPRESSORS[optionsOf(options).compression]?.program;
+    const program = COMPRESSORS[optionsOf(options).compression];
     return program === undefined ? [] : [program];
   },
   async files(image, options) {
@@ -82,11 +83,8 @@ function fileName(image: Pick<PlannedDiskImage, 'name'>, options: ArtifactOption
   return `${updateName(image, options)}.swu`;
 }
 
-/** As for disk images: equal bytes whatever the number of cores. SWUpdate calls gzip "zlib". */
-const COMPRESSORS: Readonly<Record<string, { readonly program: string; readonly suffix: string; readonly args: readonly string[] } | undefined>> = {
-  zlib: { program: 'gzip', suffix: '.gz', args: ['-n', '-6'] },
-  zstd: { program: 'zstd', suffix: '.zst', args: ['-9', '-T2', '-q', '--rm'] },
-}; // prettier-ignore
+/** SWUpdate calls gzip "zlib". */
+const COMPRESSORS: Readonly<Record<string, ImageCompressor | undefined>> = { zlib: 'gzip', zstd: 'zstd' };
 
 /** An image as it lies in the archive. */
 interface Member {
@@ -106,39 +104,28 @@ async function writeSwu(
   const step = progress.start(`writing ${fileName(image, options)}`);
   try {
     const certificate = await signingCertificate(signer, `${image.variant.product} updates`);
-    const payload = await withImages(image, options, signal, async (images) => {
-      const members: Member[] = [];
-      for (const one of images) members.push(await compress(one, optionsOf(options), signal));
-      const description = Buffer.from(descriptionOf(image.variant, optionsOf(options), members));
-      const digest = createHash('sha256').update(description).digest();
-      const signature = await cmsSignature({ digest }, certificate, signer);
-      await writeNewArchive(path, async (archive) => {
-        // SWUpdate reads it as a stream: what describes and proves the images comes before them
-        await writeBytes(archive, DESCRIPTION, description, image.variant.epoch);
-        await writeBytes(archive, 'sw-description.sig', signature, image.variant.epoch);
-        for (const member of members) await writeMember(archive, member, image.variant.epoch, signal);
-        await archive.appendFile(cpioTrailer());
-      });
-      const digests = members.map((member) => member.digest);
-      return updatePayload(image, options, [{ file: DESCRIPTION, text: description, digests }]);
+    const members: Member[] = [];
+    for (const one of await updateImages(image, options, signal)) {
+      const compressor = COMPRESSORS[optionsOf(options).compression];
+      const file = compressor ? await compressedImage(image, one, compressor, signal) : one;
+      members.push({ ...file, image: one });
+    }
+    const description = Buffer.from(descriptionOf(image.variant, optionsOf(options), members));
+    const digest = createHash('sha256').update(description).digest();
+    const signature = await cmsSignature({ digest }, certificate, signer);
+    await writeNewArchive(path, async (archive) => {
+      // SWUpdate reads it as a stream: what describes and proves the images comes before them
+      await writeBytes(archive, DESCRIPTION, description, image.variant.epoch);
+      await writeBytes(archive, 'sw-description.sig', signature, image.variant.epoch);
+      for (const member of members) await writeMember(archive, member, image.variant.epoch, signal);
+      await archive.appendFile(cpioTrailer());
     });
+    const digests = members.map((member) => member.digest);
+    const payload = updatePayload(image, options, [{ file: DESCRIPTION, text: description, digests }]);
     return { ...(await hashFile(path)), ...payload };
   } finally {
     step.end();
   }
-}
-
-async function compress(
-  image: UpdateImage,
-  { compression }: SwupdateOptions,
-  signal: AbortSignal | undefined,
-): Promise<Member> {
-  const compressor = COMPRESSORS[compression];
-  if (!compressor) return { image, name: image.name, path: image.path, size: image.size, digest: image.digest };
-  const { program, suffix, args } = compressor;
-  await runProgram(program, [...args, '--', image.path], signal ? { signal } : {});
-  const path = `${image.path}${suffix}`;
-  return { image, name: `${image.name}${suffix}`, path, ...(await hashFile(path)) };
 }
 
 const DESCRIPTION = 'sw-description';

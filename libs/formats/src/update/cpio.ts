@@ -55,8 +55,10 @@ export function cpioPadding(length: number): Buffer {
 
 /** Sum of all bytes, 32 bits. */
 export function sumOf(bytes: Uint8Array, sum = 0): number {
-  for (const byte of bytes) sum = (sum + byte) >>> 0;
-  return sum;
+  // a chunk is too short for the sum of its bytes to leave what a number holds exactly
+  let all = sum;
+  for (let i = 0; i < bytes.length; i++) all += bytes[i]!;
+  return all >>> 0;
 }
 
 export async function checksumFile(path: string): Promise<number> {

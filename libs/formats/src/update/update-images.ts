@@ -1,7 +1,7 @@
-import { open, rm } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { copySparse, hashFile } from '@boxship/disk';
-import { fileWriter, makeFolder, openFileReader, partialPath, withPath } from '@boxship/host';
+import { fileWriter, openFileReader, runProgram, withPath } from '@boxship/host';
 import { readerSlice, UserError, type ArtifactOptions, type Digest } from '@boxship/model';
 import type { PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 
@@ -44,31 +44,46 @@ export function imageBytes({ places }: PlannedDiskImage, options: ArtifactOption
   return rolesOf(options).reduce((sum, role) => sum + places[role].size, 0);
 }
 
-/**
- * Gives `work` the images of the partitions that the update replaces, as files in a folder of their own, which is gone
- * afterwards whatever happens.
- */
-export async function withImages<T>(
+/** The images of the partitions that the update replaces, as files that other updates use, too. */
+export async function updateImages(
   image: WrittenDiskImage,
   options: ArtifactOptions,
   signal: AbortSignal | undefined,
-  work: (images: readonly UpdateImage[], folder: string) => Promise<T>,
-): Promise<T> {
-  const folder = partialPath(`${image.path}.images`);
-  try {
-    await makeFolder(folder);
-    const images: UpdateImage[] = [];
-    for (const role of rolesOf(options)) {
+): Promise<readonly UpdateImage[]> {
+  const images: UpdateImage[] = [];
+  for (const role of rolesOf(options)) {
+    const make = async (folder: string): Promise<UpdateImage> => {
       signal?.throwIfAborted();
       const name = imageFileName(role);
       const path = join(folder, name);
       await extract(image, role, path);
-      images.push({ role, path, name, ...(await hashFile(path)) });
-    }
-    return await work(images, folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+      return { role, path, name, ...(await hashFile(path)) };
+    };
+    images.push(await image.share(role, make));
   }
+  return images;
+}
+
+/** As for disk images: equal bytes whatever the number of cores. */
+const COMPRESSORS = {
+  gzip: { suffix: '.gz', args: ['-n', '-6', '-k'] },
+  zstd: { suffix: '.zst', args: ['-9', '-T2', '-q', '-k'] },
+} as const;
+
+export type ImageCompressor = keyof typeof COMPRESSORS;
+
+/** The image as a compressed file, made once for all updates that take it so. */
+export async function compressedImage(
+  image: WrittenDiskImage,
+  { role, path, name }: UpdateImage,
+  program: ImageCompressor,
+  signal: AbortSignal | undefined,
+): Promise<Omit<UpdateImage, 'role'>> {
+  const { suffix, args } = COMPRESSORS[program];
+  return await image.share(`${role}${suffix}`, async () => {
+    await runProgram(program, [...args, '--', path], signal ? { signal } : {});
+    return { path: `${path}${suffix}`, name: `${name}${suffix}`, ...(await hashFile(`${path}${suffix}`)) };
+  });
 }
 
 async function extract({ path: from, places }: WrittenDiskImage, role: ImageRole, path: string): Promise<void> {
