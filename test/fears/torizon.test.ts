@@ -5,7 +5,7 @@ import { openProduct, updateApps, verifyRelease } from '@boxship/compose';
 import { runProgram, silent } from '@boxship/host';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOTFS_START } from '../fixtures/tiny-base/build.mjs';
-import { installTezi } from '../lab/tezi-installer.mjs';
+import { installTezi, installTeziOnNand } from '../lab/tezi-installer.mjs';
 import { fearProduct, IMAGE, refusal, type FearProduct } from './fear-product.ts';
 import { payloadByTools } from './payload-by-tools.ts';
 
@@ -92,6 +92,43 @@ describe('an OSTree system of Torizon', () => {
 
     const open = await openProduct(product.file, { cache: product.cache, progress: silent, version: '0.0.0-test' });
     expect((await refusal(updateApps(open, composed!.folder, { out: product.path('again') }))).code).toBe('NO_STORE');
+  }); // prettier-ignore
+
+  it('gets them into a volume of NAND, too: as an installer lays it out, for mkfs.ubifs and ubinize', async () => {
+    const text = await readFile(product.path('tezi/image.json'), 'utf8');
+    const { blockdevs, ...rest } = JSON.parse(text);
+    const [{ content }] = blockdevs[0].partitions;
+    const ubivolumes = [
+      { name: 'kernel', size_kib: 1024, content: { rawfile: { filename: 'zImage', size: 0.01 } } },
+      { name: 'rootfs', content: { ...content, filesystem_type: 'ubifs' } },
+    ];
+    await product.write('tezi/zImage', Buffer.alloc(10_000, 'kernel'));
+    await product.write('tezi/image.json', JSON.stringify({ ...rest, mtddevs: [{ name: 'ubi', ubivolumes }] }));
+    try {
+      await product.lock();
+      const [composed] = await product.compose(product.path('nand'));
+      const image = product.path('nand-image');
+      await mkdir(image);
+      const archive = join(composed!.folder, composed!.release.files[0]!.name);
+      await runProgram('tar', ['-C', image, '--strip-components=1', '-xf', archive]);
+      const ubi = product.path('ubi.img');
+      let looked = 0;
+      await installTeziOnNand({ folder: image, ubi, scratch: product.path('nand-scratch'), look: async (volume, root) => {
+        looked++;
+        expect(volume).toBe('rootfs');
+        const read = async (path: string) => await readFile(join(root, path));
+        expect((await read(`${VAR}/sota/storage/docker-compose/docker-compose.yml`)).toString()).toContain(`image: "${IMAGE}"`);
+        const found = (await runProgram('find', [join(root, VAR, 'lib/docker/overlay2'), '-path', '*/diff/bin/app'])).stdout.toString().trim();
+        expect((await readFile(found)).equals(APP)).toBe(true);
+        expect((await read('ostree/deploy/torizon/deploy/4711.0/etc/os-release')).toString()).toContain('ID=tiny');
+      } });
+      expect(looked).toBe(1);
+      const bytes = await readFile(ubi);
+      expect(bytes.subarray(0, 4).toString()).toBe('UBI#'); // each erase block begins so
+      expect([bytes.includes('kernel'), bytes.includes('rootfs'), bytes.length % (128 << 10)]).toEqual([true, true, 0]);
+    } finally {
+      await product.write('tezi/image.json', text);
+    }
   }); // prettier-ignore
 
   it('is refused with every reason where its contract has no place for what is asked, and with containers in it', async () => {

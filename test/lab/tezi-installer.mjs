@@ -40,6 +40,35 @@ export async function installTezi({ folder, disk, size, scratch }) {
   return partitions.map(({ start, size: mebibytes }, index) => ({ number: index + 1, start: start * MIB, size: mebibytes * MIB }));
 } // prettier-ignore
 
+/** The geometry of a NAND as in modules of the i.MX 6ULL: pages of 2 KiB, blocks of 128 KiB less two pages of UBI. */
+const NAND = { page: 2048, block: 128 * 1024, logicalBlock: 128 * 1024 - 2 * 2048, mostBlocks: 4096 };
+
+/**
+ * Makes the content of the device `ubi` of an image for a module with NAND, as the new file `ubi`: UBIFS by mkfs.ubifs, volumes by
+ * ubinize (mtd-utils), which refuse what does not fit. `look` is called with the files of each volume of files, before they go into it.
+ */
+export async function installTeziOnNand({ folder, ubi, scratch, look }) {
+  const image = JSON.parse(readFileSync(join(folder, 'image.json'), 'utf8'));
+  const { ubivolumes } = image.mtddevs.find(({ name }) => name === 'ubi');
+  const lines = [];
+  for (const [index, { name, size_kib, content }] of ubivolumes.entries()) {
+    const work = join(scratch, name);
+    mkdirSync(work, { recursive: true });
+    const file = join(scratch, `${name}.volume`);
+    if (content.filesystem_type === 'ubifs') {
+      const root = await unpackAll(content, { folder, work, format: Number(image.config_format) });
+      await look(name, root);
+      const { page, logicalBlock, mostBlocks } = NAND;
+      await run(...asRoot('mkfs.ubifs', ['-r', root, '-m', String(page), '-e', String(logicalBlock), '-c', String(mostBlocks), '-o', file]));
+    } else writeFileSync(file, readFileSync(named(folder, (content.rawfile ?? content.rawfiles[0]).filename)));
+    const size = size_kib === undefined ? [`vol_size=${statSync(file).size}`, 'vol_flags=autoresize'] : [`vol_size=${size_kib}KiB`];
+    lines.push(`[${name}]`, 'mode=ubi', `image=${file}`, `vol_id=${index}`, 'vol_type=dynamic', `vol_name=${name}`, ...size, '');
+    await run(...asRoot('rm', ['-rf', work]));
+  }
+  writeFileSync(join(scratch, 'ubinize.cfg'), lines.join('\n'));
+  await run('ubinize', ['-o', ubi, '-m', String(NAND.page), '-p', String(NAND.block), join(scratch, 'ubinize.cfg')]);
+} // prettier-ignore
+
 /** Sizes as asked; what is left goes in equal parts to those that are to be maximised. */
 function placePartitions(wanted, mebibytes) {
   const nominal = wanted.map(({ partition_size_nominal }) => Math.ceil(Number(partition_size_nominal) / ALIGNMENT) * ALIGNMENT);
@@ -62,17 +91,7 @@ async function fill(file, { size, content }, { folder, work, format }) {
   if (needed > size)
     throw new Error(`${label ?? filesystem_type} unpacks to ${needed} MiB, its partition has ${size} MiB`);
   if (filesystem_type === 'raw') return await writeRawFiles(file, content, folder, size);
-  const root = join(work, 'root');
-  mkdirSync(root);
-  if (content.filename) await unpack(named(folder, content.filename), root);
-  for (const entry of content.filelist ?? []) {
-    if (format < 3) throw new Error('a filelist needs config_format 3');
-    const [source, target, unpacked] = entry.split(':');
-    const into = join(root, target);
-    await run(...asRoot('mkdir', ['-p', into]));
-    if (unpacked) await unpack(named(folder, source), into);
-    else await run(...asRoot('cp', [named(folder, source), into]));
-  }
+  const root = await unpackAll(content, { folder, work, format });
   const options = mkfs_options.split(' ').filter((word) => word !== '');
   if (filesystem_type === 'FAT') {
     await run('mkfs.vfat', ['-n', label, ...options, file]);
@@ -80,6 +99,22 @@ async function fill(file, { size, content }, { folder, work, format }) {
   } else if (/^ext[34]$/.test(filesystem_type)) {
     await run(...asRoot(`mkfs.${filesystem_type}`, ['-q', '-F', '-L', label, ...options, '-d', root, file]));
   } else throw new Error(`a file system ${filesystem_type} is not known`);
+}
+
+/** The archive of a file system and what its filelist adds, in a folder of `work`. */
+async function unpackAll({ filename, filelist = [] }, { folder, work, format }) {
+  const root = join(work, 'root');
+  mkdirSync(root);
+  if (filename) await unpack(named(folder, filename), root);
+  for (const entry of filelist) {
+    if (format < 3) throw new Error('a filelist needs config_format 3');
+    const [source, target, unpacked] = entry.split(':');
+    const into = join(root, target);
+    await run(...asRoot('mkdir', ['-p', into]));
+    if (unpacked) await unpack(named(folder, source), into);
+    else await run(...asRoot('cp', [named(folder, source), into]));
+  }
+  return root;
 }
 
 async function writeRawFiles(file, { rawfiles, rawfile }, folder, mebibytes) {
