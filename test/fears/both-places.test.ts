@@ -72,6 +72,11 @@ const CASES: readonly Case[] = [
   ],
   ['a service twice in one file', { 'app/compose.yaml': `${service('')}  app:\n    ${image}\n` }],
   [
+    'an app twice in the product file',
+    { 'app/compose.yaml': service('') },
+    (text) => text.replace('images:\n', '  app: { compose: ./app/other.yaml }\nimages:\n'),
+  ],
+  [
     'a service of two files that are included',
     {
       'app/compose.yaml': 'include: [a.yaml, b.yaml]\n',

@@ -25,6 +25,7 @@ export function parseYaml(file: string, text: string): YamlFile {
               code: 'DUPLICATE_KEY',
               message: `the key "${/^[^\s:#]*/.exec(text.slice(error.pos[0]))![0]}" comes twice in one map`,
               hint: 'Keep one of them: YAML does not say which would count.',
+              also: [{ what: 'the first of them', where: place(firstOf(document, error.pos[0])) }],
             }
           : { code: 'BAD_YAML', message: error.message, hint: 'Look at the indentation and the quotes there.' }),
         where: place(error.pos[0]),
@@ -51,6 +52,21 @@ export function parseYaml(file: string, text: string): YamlFile {
     value,
     locate: (path, key) => place(offsetOf(document, path, key)),
   };
+}
+
+/** Where the key stands first that the map has again at `offset`. */
+function firstOf(document: Document, offset: number): number {
+  let first = offset;
+  visit(document, {
+    Map(_key, { items }) {
+      const keys = items.flatMap(({ key }) =>
+        isScalar(key) && key.range ? [{ name: key.value, at: key.range[0] }] : [],
+      );
+      const again = keys.find(({ at }) => at === offset);
+      if (again) first = keys.find(({ name }) => name === again.name)!.at;
+    },
+  });
+  return first;
 }
 
 function offsetOf(document: Document, path: readonly (string | number)[], key = false): number {
