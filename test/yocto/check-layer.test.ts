@@ -12,18 +12,24 @@ for (const release of releaseNames) {
     checkLayer(release, META_BOXSHIP, []),
   );
   for (const engine of engineNames) {
-    describe(`${release}, ${engine}`, () => {
-      let layer: GeneratedLayer;
-      beforeAll(async () => {
-        layer = await generateLayer(release, engine);
-      });
-      const inputs = () => [META_BOXSHIP, layer.path];
-      proof(`${release}/${engine}/check-layer`, { release, inputs }, () =>
-        checkLayer(release, layer.path, [META_BOXSHIP]),
-      );
-      proof(`${release}/${engine}/check-layer-opted-in`, { release, inputs }, () => checkOptedIn(release, layer));
-    });
+    describe(`${release}, ${engine}`, () => checkBothWays(release, engine, () => generateLayer(release, engine)));
   }
+  describe(`${release}, every engine in one layer`, () => {
+    const [first = '', ...others] = engineNames;
+    checkBothWays(release, 'every-engine', () => generateLayer(release, first, { others }));
+  });
+}
+
+function checkBothWays(release: Release, subject: string, generate: () => Promise<GeneratedLayer>): void {
+  let layer: GeneratedLayer;
+  beforeAll(async () => {
+    layer = await generate();
+  });
+  const inputs = () => [META_BOXSHIP, layer.path];
+  proof(`${release}/${subject}/check-layer`, { release, inputs }, () =>
+    checkLayer(release, layer.path, [META_BOXSHIP]),
+  );
+  proof(`${release}/${subject}/check-layer-opted-in`, { release, inputs }, () => checkOptedIn(release, subject, layer));
 }
 
 /**
@@ -44,8 +50,8 @@ async function checkLayer(release: Release, layer: string, dependencies: readonl
  * made for the product. The layer then appends to recipes, so that the checker must find changed signatures: all that it finds
  * may come from those recipes, and everything else must pass.
  */
-async function checkOptedIn(release: Release, { path, optIn }: GeneratedLayer): Promise<Findings> {
-  const folder = `check-${basename(path)}`;
+async function checkOptedIn(release: Release, subject: string, { path, optIn }: GeneratedLayer): Promise<Findings> {
+  const folder = `check-${subject}`;
   const { code, report, tests, minutes } = await runChecker(
     release,
     folder,

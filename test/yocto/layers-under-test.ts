@@ -34,6 +34,8 @@ export interface LayerOptions {
   readonly machine?: string;
   /** Engine of the variant `pro`, when it is another one. */
   readonly pro?: string;
+  /** Engines of further variants, which are named after them. */
+  readonly others?: readonly string[];
   /** Distribution of the build; the generator's own choice when absent. */
   readonly distro?: string;
 }
@@ -42,18 +44,20 @@ export interface LayerOptions {
 export async function generateLayer(
   release: Release,
   engine: string,
-  { machine = 'qemux86-64', pro, distro }: LayerOptions = {},
+  { machine = 'qemux86-64', pro, others = [], distro }: LayerOptions = {},
 ): Promise<GeneratedLayer> {
-  const folder = join(yoctoFolder(), release, 'layers', [engine, pro, machine, distro].filter(Boolean).join('-'));
+  const parts = [engine, pro, ...others, machine, distro];
+  const folder = join(yoctoFolder(), release, 'layers', parts.filter(Boolean).join('-'));
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
+  const more = others.map((other) => `, on-${other}: { extends: basic, engine: ${other} }`).join('');
   const text = `apiVersion: boxship/v1
 product: acme-${engine}
 version: 1.4.0
 machines: { ${machine}: {} }
 engine: ${engine}
 apps: { web: { compose: ./compose.yaml }, hmi: { compose: ./compose.yaml } }
-variants: { basic: { apps: [web] }, pro: { extends: basic, apps: [hmi]${pro === undefined ? '' : `, engine: ${pro}`} } }
+variants: { basic: { apps: [web] }, pro: { extends: basic, apps: [hmi]${pro === undefined ? '' : `, engine: ${pro}`} }${more} }
 signing: { key: ./release.key }
 yocto: { release: ${release}, maintainer: Jane Doe <jane@acme.example>${distro === undefined ? '' : `, distro: ${distro}`} }
 `;
