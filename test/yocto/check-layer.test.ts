@@ -29,7 +29,7 @@ function checkBothWays(release: Release, subject: string, generate: () => Promis
   proof(`${release}/${subject}/check-layer`, { release, inputs }, () =>
     checkLayer(release, layer.path, [META_BOXSHIP]),
   );
-  proof(`${release}/${subject}/check-layer-opted-in`, { release, inputs }, () => checkOptedIn(release, subject, layer));
+  proof(`${release}/${subject}/check-layer-opted-in`, { release, inputs }, () => checkOptedIn(release, layer));
 }
 
 /**
@@ -50,8 +50,8 @@ async function checkLayer(release: Release, layer: string, dependencies: readonl
  * made for the product. The layer then appends to recipes, so that the checker must find changed signatures: all that it finds
  * may come from those recipes, and everything else must pass.
  */
-async function checkOptedIn(release: Release, subject: string, { path, optIn }: GeneratedLayer): Promise<Findings> {
-  const folder = `check-${subject}`;
+async function checkOptedIn(release: Release, { path, optIn }: GeneratedLayer): Promise<Findings> {
+  const folder = `check-${basename(path)}`;
   const { code, report, tests, minutes } = await runChecker(
     release,
     folder,

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
-import { startMachine, type Machine, type Shell } from '@boxship/boot';
+import { startMachine, type Shell } from '@boxship/boot';
 import { runProgram } from '@boxship/host';
 import { buildBaseImage } from '../fixtures/base-image/build.mjs';
 import { linesOf, shellOn } from '../product/boot-console.ts';
@@ -26,34 +26,99 @@ print(answer['output'])
 sys.exit(answer['code'])
 `;
 
-let scratch = '';
-let machine: Machine | undefined;
-let shell: Shell;
-let door: Server;
-let apps: readonly string[];
+/** Engines that the sample base images have. */
+const ENGINES = [
+  { engine: 'docker' },
+  { engine: 'podman' },
+  { engine: 'containerd', hostNetwork: true }, // it makes no network for its containers
+] as const;
+type Engine = (typeof ENGINES)[number]['engine'];
 
-beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'boxship-oeqa-device-'));
-});
-afterAll(async () => {
-  door?.close();
-  await machine?.[Symbol.asyncDispose]();
-  await rm(scratch, { recursive: true, force: true });
-});
+/**
+ * The case of meta-boxship in the runner of openembedded-core, on a device that has booted: compose has made it of the sample
+ * base image. It has no network card, so that commands go over its serial console instead of ssh. One boot is for all releases:
+ * the case asks a device, whatever has built it.
+ */
+for (const { engine, ...network } of ENGINES) {
+  describe(`a device with ${engine}`, () => {
+    let scratch = '';
+    let device: Promise<Device> | undefined;
+    beforeAll(async () => {
+      scratch = await mkdtemp(join(tmpdir(), 'boxship-oeqa-device-'));
+    });
+    afterAll(async () => {
+      await device?.then(({ off }) => off()).catch(() => {}); // a test has told it
+      await rm(scratch, { recursive: true, force: true });
+    });
 
-/** The composed sample image, booted once for all releases: its cases hold for a device, not for what built it. */
-async function boot(): Promise<void> {
-  if (machine) return;
-  const { image: base } = await buildBaseImage();
-  const product = await makeSampleProduct({ program: inject('program'), folder: join(scratch, 'product'), base });
+    for (const release of releaseNames) {
+      describe(release, () => {
+        let layer: GeneratedLayer;
+        beforeAll(async () => {
+          layer = await generateLayer(release, engine);
+        });
+        const inputs = () => [META_BOXSHIP, layer.path, import.meta.filename];
+        const options = { release, checkouts: ['openembedded-core', 'bitbake'], inputs, obstacle: qemuObstacle };
+        proof(`${release}/${engine}/oeqa-device`, options, async () => {
+          device ??= bootDevice(scratch, engine, network);
+          const { shell, door } = await device;
+          const apps = (await shell.must('systemctl show --property=Wants --value boxship-apps.target')).split(/\s+/);
+          const run = await makeOeqaRun(await mkdtemp(join(scratch, 'run-')), layer, SSH);
+          const verdicts = () => runOeqaCases(run, release, { BOXSHIP_DOOR: door });
+          const good = { socket: 'PASSED', engine: 'PASSED', store: 'PASSED', apps: 'PASSED' };
+          expect(await verdicts()).toEqual(good);
+          // an app that does not run is told
+          await shell.must(`systemctl stop ${apps[0]}`);
+          expect(await verdicts()).toEqual({ ...good, apps: 'FAILED' });
+          await shell.must(`systemctl start ${apps[0]}`);
+          expect(await verdicts()).toEqual(good);
+          return { runs: 3, cases: 4, apps: apps.length };
+        });
+      });
+    }
+  });
+}
+
+interface Device {
+  readonly shell: Shell;
+  /** Path of a socket that takes a command and answers what the device said, as JSON. */
+  readonly door: string;
+  off(): Promise<void>;
+}
+
+async function bootDevice(
+  scratch: string,
+  engine: Engine,
+  network: { readonly hostNetwork?: boolean },
+): Promise<Device> {
+  const { image: base } = await buildBaseImage({ engine });
+  const folder = join(scratch, 'product');
+  const product = await makeSampleProduct({ program: inject('program'), folder, base, engine, ...network });
   const { image } = await composeSample(product);
-  machine = await startMachine({ image, firmware: 'direct' });
-  await linesOf(machine, /boxship-demo: gateway 1\.0 is up/, /boxship-demo: hmi 1\.0 is up/);
-  shell = await shellOn(machine);
-  const wants = await shell.must('systemctl show --property=Wants --value boxship-apps.target');
-  apps = wants.split(/\s+/);
+  const machine = await startMachine({ image, firmware: 'direct' });
+  try {
+    await linesOf(machine, /boxship-demo: gateway 1\.0 is up/, /boxship-demo: hmi 1\.0 is up/);
+    const shell = await shellOn(machine);
+    const door = join(scratch, 'door');
+    const server = await openDoor(door, shell);
+    return {
+      shell,
+      door,
+      async off() {
+        server.close();
+        await machine[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await machine[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Listens on a socket, for one command in a connection; the device has one console, so that they take turns. */
+async function openDoor(path: string, shell: Shell): Promise<Server> {
   let turn: Promise<unknown> = Promise.resolve();
-  door = createServer({ allowHalfOpen: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.on('end', () => {
@@ -65,36 +130,8 @@ async function boot(): Promise<void> {
     });
     socket.on('error', () => {}); // the runner sees that no answer came
   });
-  await new Promise<void>((done) => door.listen(join(scratch, 'door'), done));
-}
-
-/**
- * The case of meta-boxship in the runner of openembedded-core, on a device that has booted: compose has made it of the sample
- * base image. It has no network card, so that commands go over its serial console instead of ssh.
- */
-for (const release of releaseNames) {
-  describe(`${release}, docker`, () => {
-    let layer: GeneratedLayer;
-    beforeAll(async () => {
-      layer = await generateLayer(release, 'docker');
-    });
-    const inputs = () => [META_BOXSHIP, layer.path, import.meta.filename];
-    const options = { release, checkouts: ['openembedded-core', 'bitbake'], inputs, obstacle: qemuObstacle };
-    proof(`${release}/docker/oeqa-device`, options, async () => {
-      await boot();
-      const folder = await mkdtemp(join(scratch, 'run-'));
-      const run = await makeOeqaRun(folder, layer, SSH);
-      const verdicts = () => runOeqaCases(run, release, { BOXSHIP_DOOR: join(scratch, 'door') });
-      const good = { socket: 'PASSED', engine: 'PASSED', store: 'PASSED', apps: 'PASSED' };
-      expect(await verdicts()).toEqual(good);
-      // an app that does not run is told
-      await shell.must(`systemctl stop ${apps[0]}`);
-      expect(await verdicts()).toEqual({ ...good, apps: 'FAILED' });
-      await shell.must(`systemctl start ${apps[0]}`);
-      expect(await verdicts()).toEqual(good);
-      return { runs: 3, cases: 4, apps: apps.length };
-    });
-  });
+  await new Promise<void>((done) => server.listen(path, done));
+  return server;
 }
 
 async function qemuObstacle(): Promise<string | undefined> {
