@@ -113,8 +113,10 @@ async function runChecker(
   ];
   const { code, text, seconds } = await inBuild(build, ['yocto-check-layer', ...options, '--', layer]);
   const report = await readFile(log, 'utf8').catch(() => text);
-  const verdicts = report.matchAll(/^INFO: (test_\w+) \(.*\n(?:(?!INFO: ).*\n)*INFO: {2}\.\.\. (\w+)/gm);
-  const tests = new Map([...verdicts].map(([, name, verdict]) => [name!, verdict!]));
+  const verdicts = report.matchAll(/^INFO: (test_\w+) \(.*\n(?:(?!INFO: ).*\n)*INFO: {2}\.\.\. (.+)/gm);
+  // scarthgap's checker does not yet expect every layer to pass its test of patches
+  const ok = ['ok', 'unexpected success'];
+  const tests = new Map([...verdicts].map(([, name, verdict]) => [name!, ok.includes(verdict!) ? 'ok' : verdict!]));
   expect(tests.size, report.slice(-3000)).toBe(Number(/Ran (\d+) tests?/.exec(report)?.[1]));
   return { code: code!, report, tests, minutes: Math.round(seconds / 6) / 10 };
 }
