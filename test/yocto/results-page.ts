@@ -59,7 +59,9 @@ export async function resultsPage(
     'Written by `BOXSHIP_YOCTO_WRITE_RESULTS=1 npm run test:yocto` from the checks that passed; nothing here is typed by hand.',
     'They hold for the layer as it was generated at that time; a later change of it makes a check run again, and until then its',
     'row stays with its date. A check that is missing was not run or did not pass. Times are wall times on the machine of the',
-    'run, which did other work.',
+    'run, which did other work. In a build that opts in (check-layer-opted-in) a layer changes the recipes that it appends to, and',
+    'so the test of signatures of yocto-check-layer fails as it must: `tests` are the others, which passed, `changes` is where',
+    'every changed signature comes from.',
     ...[...sections].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([release, { rows, against }]) => [
       '',
       `## ${release}`,
