@@ -171,20 +171,24 @@ describe('SWUpdate', () => {
     expect((await check(file('apps.swu'), [0, 1], certificate(), 'board:2.0')).code).toBe(1);
   });
 
-  it('installs the store, byte for byte', async () => {
-    // a file stands for the partition: the .swu of this test names it as its device
-    const device = '/dev/shm/boxship-test-store';
-    const other = await fearProduct({ yaml: (text) => `${text}artifacts: [swupdate: { storeDevice: ${device} }]\n` });
+  it('installs the store and the rootfs, byte for byte', async () => {
+    // files stand for the partitions: the .swu of this test names them as its devices
+    const devices = { store: '/dev/shm/boxship-test-store', rootfs: '/dev/shm/boxship-test-rootfs' };
+    const artifact = `swupdate: { content: both, storeDevice: ${devices.store}, rootfsDevice: ${devices.rootfs} }`;
+    const other = await fearProduct({ yaml: (text) => `${text}artifacts: [${artifact}]\n` });
     try {
       await other.lock();
       const [made] = await other.compose();
-      const { size } = made!.release.partitions.find((one) => one.role === 'store')!;
-      await runProgram('truncate', ['-s', String(size), device]);
-      const [swu, pem] = ['apps.swu', 'updates.pem'].map((name) => join(made!.folder, `${STEM}.${name}`));
+      for (const [role, device] of Object.entries(devices)) {
+        const { size } = made!.release.partitions.find((one) => one.role === role)!;
+        await runProgram('truncate', ['-s', String(size), device]);
+      }
+      const [swu, pem] = ['both.swu', 'updates.pem'].map((name) => join(made!.folder, `${STEM}.${name}`));
       await swupdate(['-i', swu!, '-k', pem!, '-H', 'board:1.0']);
-      await runProgram('cmp', [device, await partitionFile('store')]);
+      for (const [role, device] of Object.entries(devices))
+        await runProgram('cmp', [device, await partitionFile(role as 'store' | 'rootfs')]);
     } finally {
-      await rm(device, { force: true });
+      for (const device of Object.values(devices)) await rm(device, { force: true });
       await other[Symbol.asyncDispose]();
     }
   });
