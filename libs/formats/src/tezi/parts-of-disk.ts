@@ -67,6 +67,8 @@ function gapsOf(ranges: readonly ByteRange[], size: number): readonly ByteRange[
   return end < size ? [...gaps, { start: end, end: size }] : gaps;
 }
 
+const ZEROS = Buffer.alloc(MiB);
+
 /** Of each range what is not zero, from the first such byte to the last. */
 async function usedRanges(content: RandomReader, ranges: readonly ByteRange[]): Promise<readonly ByteRange[]> {
   const used: ByteRange[] = [];
@@ -74,9 +76,8 @@ async function usedRanges(content: RandomReader, ranges: readonly ByteRange[]): 
     let found: { start: number; end: number } | undefined;
     for (let at = range.start; at < range.end; at += MiB) {
       const bytes = await content.read(at, Math.min(MiB, range.end - at));
-      const first = bytes.findIndex((byte) => byte !== 0);
-      if (first < 0) continue;
-      found ??= { start: at + first, end: 0 };
+      if (ZEROS.subarray(0, bytes.length).equals(bytes)) continue;
+      found ??= { start: at + bytes.findIndex((byte) => byte !== 0), end: 0 };
       found.end = at + bytes.findLastIndex((byte) => byte !== 0) + 1;
     }
     if (found) used.push(found);
