@@ -4,6 +4,7 @@ import { startMachine } from '@boxship/boot';
 import { runProgram } from '@boxship/host';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { buildBaseImage } from '../fixtures/base-image/build.mjs';
+import { buildTeziImage } from '../fixtures/base-image/tezi.mjs';
 import { linesOf, shellOn } from './boot-console.ts';
 import { composeSample, makeSampleProduct, readSampleRelease } from './sample-product.ts';
 
@@ -38,9 +39,8 @@ describe('a device whose base image', () => {
     console.log(`read-only root, boot and its checks: ${machine.seconds().toFixed(0)} s (${machine.acceleration})`);
   });
 
-  it('has an MBR', async () => {
-    const { image: base } = await buildBaseImage({ table: 'mbr' });
-    const { image } = await composeOn(base, 'mbr');
+  it('comes for Toradex Easy Installer, and becomes the image of a disk with an MBR', async () => {
+    const { image } = await composeOn(await buildTeziImage(), 'mbr');
     await using machine = await startMachine({ image, firmware: 'direct', diskSize: 2 * 1024 ** 3 });
     await linesOf(machine, FIRST_START, UP);
     const shell = await shellOn(machine);

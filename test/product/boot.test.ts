@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { startMachine, type Machine, type Shell } from '@boxship/boot';
 import { runProgram } from '@boxship/host';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { buildBaseImage } from '../fixtures/base-image/build.mjs';
 import { linesOf, shellOn } from './boot-console.ts';
 import { copyRange } from './partition-file.ts';
-import { composeSample, makeSampleProduct, readSampleRelease, type SampleRelease } from './sample-product.ts';
+import { boxship, composeSample, makeSampleProduct, readSampleRelease, type SampleRelease } from './sample-product.ts';
+import { buildUpdaterDisk, documentedCommands, onDevice, UPDATER_DISK } from './updater-disk.ts';
 
 // One device from its first boot to its first update, each boot going on where the one before was cut off.
 
@@ -16,6 +17,9 @@ let overlay = '';
 let old: SampleRelease;
 let young: SampleRelease;
 let diskSize = 0;
+let updaters = '';
+/** SHA-256 of the store partition of the young release, hex. */
+let youngStore = '';
 
 beforeAll(async () => {
   folder = await mkdtemp(join(inject('scratch'), 'boot-'));
@@ -23,13 +27,29 @@ beforeAll(async () => {
   old = await readSampleRelease(product.folder, 'pro');
   const { image: base } = await buildBaseImage();
   const next = { program: product.program, folder: join(folder, 'next'), base, version: '2.0' };
-  young = await composeSample(await makeSampleProduct({ ...next, keys: join(product.folder, 'keys') }));
+  const youngProduct = await makeSampleProduct({ ...next, keys: join(product.folder, 'keys') });
+  await appendFile(join(youngProduct.folder, 'boxship.yaml'), 'artifacts: [raw, rauc, swupdate, mender]\n');
+  await boxship(youngProduct, 'lock'); // of the programs that these formats take
+  young = await composeSample(youngProduct);
+  const store = join(folder, 'store.img');
+  await copyRange(young.image, young.partition('store'), store);
+  youngStore = (await runProgram('sha256sum', [store])).stdout.toString().slice(0, 64);
+  const updates = ['apps.raucb', 'apps.swu', 'apps.mender', 'updates.pem'];
+  updaters = join(folder, 'updaters.img');
+  await buildUpdaterDisk({
+    ...{ scratch: folder, image: updaters, compatible: 'acme-gateway-qemux86-64', deviceType: 'qemux86-64' },
+    files: {
+      ...Object.fromEntries(updates.map((name) => [name, young.image.replace(/img$/, name)])),
+      'release.pub': product.publicKey,
+    },
+  });
   diskSize = 8 * (await stat(old.image)).size;
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function withMachine(firmware: 'uefi' | 'direct', work: (machine: Machine) => Promise<void>): Promise<void> {
-  await using machine = await startMachine({ image: old.image, firmware, overlay, diskSize });
+  const furtherDisks = [updaters];
+  await using machine = await startMachine({ image: old.image, firmware, overlay, diskSize, furtherDisks });
   await work(machine);
   console.log(`${firmware} boot and its checks: ${machine.seconds().toFixed(0)} s (${machine.acceleration})`);
 }
@@ -89,7 +109,7 @@ describe('a device', () => {
     }); // and the plug is pulled
   });
 
-  it('starts again after a power cut: counted, nothing repaired, nothing grown', async () => {
+  it('starts again after a power cut: counted, nothing repaired, nothing grown; updaters install a store', async () => {
     await withMachine('direct', async (machine) => {
       await linesOf(
         machine,
@@ -102,15 +122,26 @@ describe('a device', () => {
       expect(await repairs(shell)).toBe('');
       expect(await sizeOf(shell, 'data')).toBeGreaterThan(diskSize - old.partition('data').start - (3 << 20));
       expect(await shell.must('docker ps -q | wc -l')).toBe('2');
+
+      expect(old.partition('store').size).toBe(young.partition('store').size);
+      const [, after] = await documentedCommands();
+      await shell.must(`mkdir ${UPDATER_DISK} && mount -r /dev/vdb ${UPDATER_DISK}`);
+      for (const [updater, install] of Object.entries(INSTALL)) {
+        const began = machine.seconds();
+        const { output, code } = await shell.run(install, 300_000);
+        expect(code, `${updater}: ${output}`).toBe(0);
+        const stored = await shell.must('sha256sum </dev/boxship/store', 300_000);
+        expect(stored.slice(0, 64), `${updater}: ${output}`).toBe(youngStore);
+        console.log(`${updater} installed the store in ${(machine.seconds() - began).toFixed(0)} s`);
+        // the next one has all to do again; the last one's store stays
+        if (updater !== 'RAUC') await shell.must('dd if=/dev/zero of=/dev/boxship/store bs=1M count=64 conv=fsync');
+      }
+      await shell.run(after).catch(() => {}); // it reboots: nothing is said any more
+      await machine.ended(300_000);
     });
   });
 
-  it('runs the new apps on the old volumes when its store partition is replaced', async () => {
-    const [from, to] = [young.partition('store'), old.partition('store')];
-    expect(from.size).toBe(to.size);
-    const store = join(folder, 'store.img');
-    await copyRange(young.image, from, store);
-    await runProgram('qemu-io', ['-f', 'qcow2', '-c', `write -q -s ${store} ${to.start} ${to.size}`, overlay]);
+  it('runs the new apps on the old volumes when its store was replaced by an updater', async () => {
     await withMachine('direct', async (machine) => {
       await linesOf(
         machine,
@@ -129,3 +160,23 @@ describe('a device', () => {
     });
   });
 });
+
+/** What a person or a service of the device types; the last one's store is booted. */
+const INSTALL = {
+  SWUpdate: [
+    `${UPDATER_DISK}/store-release`,
+    `${onDevice('swupdate')} -i ${UPDATER_DISK}/apps.swu -k ${UPDATER_DISK}/updates.pem -H board:1.0`,
+  ].join(' && '),
+  Mender: [
+    'mkdir -p /usr/share/mender/modules/v3 /var/lib/mender /etc/mender',
+    `cp ${UPDATER_DISK}/boxship-store /usr/share/mender/modules/v3/`,
+    `cp ${UPDATER_DISK}/device_type /var/lib/mender/ && cp ${UPDATER_DISK}/artifact_info /etc/mender/`,
+    `${onDevice('mender')} -config ${UPDATER_DISK}/mender.conf install ${UPDATER_DISK}/apps.mender`,
+  ].join(' && '),
+  RAUC: [
+    `cp ${UPDATER_DISK}/rauc-policy.conf /etc/dbus-1/system.d/`,
+    'systemctl reload dbus',
+    `${onDevice('rauc')} --conf=${UPDATER_DISK}/system.conf --override-boot-slot=system service >/run/rauc.log 2>&1 &
+      sleep 3; ${onDevice('rauc')} install ${UPDATER_DISK}/apps.raucb || { cat /run/rauc.log; false; }`,
+  ].join(' && '),
+};

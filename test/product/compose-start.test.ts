@@ -1,16 +1,21 @@
-import { copyFile, constants, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startMachine } from '@boxship/boot';
 import { runProgram } from '@boxship/host';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { buildBaseImage } from '../fixtures/base-image/build.mjs';
+import { buildTeziImage } from '../fixtures/base-image/tezi.mjs';
 import { fetchDebianPackage } from '../../tools/setup/debian-tools.mjs';
 import { linesOf, shellOn } from './boot-console.ts';
 import { boxship, composeSample, makeSampleProduct, type SampleRelease } from './sample-product.ts';
 
-// A vendor's base that has docker compose: the apps start through it, and through nothing else.
+// A vendor's base that has docker compose: the apps start through it, and through nothing else. The vendor gives a root file
+// system, the files of the boot partition and a wks, and no image of a disk.
 
-const PLUGIN = 'usr/libexec/docker/cli-plugins/docker-compose';
+const PLUGIN_FOLDER = 'usr/libexec/docker';
+const WKS = `bootloader --ptable gpt --timeout=0
+part /boot/efi --source bootimg-efi --ondisk vda --fstype=vfat --label BOOT --align 4096 --fixed-size 64M --mkfs-extraopts "-F 32"
+part / --source rootfs --ondisk vda --fstype=ext4 --label RFS --align 4096 --overhead-factor 1.4
+`;
 const UNIT = 'boxship-gateway_compose.service';
 
 const product = inject('product');
@@ -19,9 +24,7 @@ let made: SampleRelease;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(inject('scratch'), 'compose-start-'));
-  const base = join(folder, 'vendor.img');
-  await copyFile((await buildBaseImage()).image, base, constants.COPYFILE_FICLONE);
-  await addPlugin(base);
+  const base = await vendorParts();
   const sample = await makeSampleProduct({ program: product.program, folder: join(folder, 'product'), base });
   await addHelpers(sample.folder);
   await boxship(sample, 'lock');
@@ -29,19 +32,16 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** The docker compose 2.26 of Debian trixie, as a vendor would ship it. */
-async function addPlugin(base: string): Promise<void> {
-  const plugin = join((await fetchDebianPackage({ suite: 'trixie', package: 'docker-compose' })).folder, PLUGIN);
-  const { stdout } = await runProgram('sfdisk', ['--json', base]);
-  const { partitions } = JSON.parse(stdout.toString()).partitiontable as { partitions: { start: number }[] };
-  const script = [
-    'mkdir usr/libexec/docker',
-    'mkdir usr/libexec/docker/cli-plugins',
-    `write ${plugin} ${PLUGIN}`,
-    `set_inode_field ${PLUGIN} mode 0100755`,
-  ];
-  await writeFile(join(folder, 'script'), `${script.join('\n')}\n`);
-  await runProgram('debugfs', ['-w', '-f', join(folder, 'script'), `${base}?offset=${partitions[1]!.start * 512}`]);
+/** The parts as the product file names them; docker compose is the 2.26 of Debian trixie, as a vendor would ship it. */
+async function vendorParts(): Promise<string> {
+  const tezi = await buildTeziImage();
+  const { folder: compose } = await fetchDebianPackage({ suite: 'trixie', package: 'docker-compose' });
+  const script = `mkdir bsp bsp/boot; tar -C bsp/boot -xf "$1/boot.tar.xz"; zstd -qd "$1/rootfs.tar.zst" -o bsp/rootfs.tar
+    tar -C "$2" --owner=0 --group=0 -rf bsp/rootfs.tar ${PLUGIN_FOLDER}`;
+  await runProgram('sh', ['-ec', script, 'sh', tezi, compose], { cwd: folder });
+  await writeFile(join(folder, 'bsp/board.wks'), WKS);
+  const [rootfs, wks, boot] = ['rootfs.tar', 'board.wks', 'boot'].map((name) => join(folder, 'bsp', name));
+  return `{ rootfs: ${rootfs}, wks: ${wks}, files: { /boot/efi: ${boot} } }`;
 }
 
 /** Services that only Compose itself starts in their order: the app waits for one that has to end, and for one to be healthy. */
@@ -64,11 +64,14 @@ async function addHelpers(productFolder: string): Promise<void> {
   await writeFile(file, text.replace(/(\n {4}image: .*\n)/, `$1${wait}`).replace('\nvolumes:', `\n${helpers}volumes:`));
 }
 
-describe('a device whose base image has docker compose', () => {
+describe('a device whose base, a root file system and a wks, has docker compose', () => {
   it('runs the app through it: in order, offline, from verified images; stopping keeps the named volume alone', async () => {
-    await using machine = await startMachine({ image: made.image, firmware: 'direct', diskSize: 2 * 1024 ** 3 });
+    await using machine = await startMachine({ image: made.image, firmware: 'uefi', diskSize: 2 * 1024 ** 3 });
     await linesOf(machine, /boxship-demo: gateway 1\.0 is up \(29 checks ok\)/);
     const shell = await shellOn(machine);
+    expect(await shell.must('findmnt -n -o SOURCE /')).toBe('/dev/vda2');
+    expect(await shell.must('blkid -o value -s LABEL /dev/vda1 /dev/vda2')).toBe('BOOT\nRFS');
+    expect(await shell.must('sfdisk --verify /dev/vda 2>&1')).toContain('No errors detected.');
     expect(await shell.must('docker compose ls --quiet')).toBe('gateway');
     expect(await shell.must(`systemctl show -p ActiveState --value ${UNIT}`)).toBe('active');
     expect(await shell.must('cat /var/lib/docker/volumes/gateway_data/_data/order | tr "\\n" " "')).toBe(

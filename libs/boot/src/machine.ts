@@ -25,6 +25,8 @@ export interface MachineOptions {
    * kept. Without it the writes are gone when the machine stops.
    */
   readonly overlay?: string;
+  /** Raw images of further disks, which the machine can read and not write: `/dev/vdb` and on. */
+  readonly furtherDisks?: readonly string[];
   readonly acceleration?: 'auto' | Acceleration;
   readonly onLine?: (line: string) => void;
 }
@@ -65,7 +67,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     const wanted = options.acceleration ?? 'auto';
     const acceleration = wanted === 'auto' ? await findAcceleration() : wanted;
     const start = options.firmware === 'uefi' ? await uefiArguments(folder) : await directArguments(options, folder);
-    return await switchOn(options, acceleration, [...start, '-drive', disk(overlay)], folder);
+    const disks = [disk(overlay), ...(options.furtherDisks ?? []).map(furtherDisk)];
+    return await switchOn(options, acceleration, [...start, ...disks.flatMap((one) => ['-drive', one])], folder);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
@@ -127,6 +130,7 @@ function machineArguments(options: MachineOptions, acceleration: Acceleration): 
 /** `unsafe`: what the guest flushes stays in the host's page cache; only a crash of the host could lose it. */
 const disk = (overlay: string) =>
   `file=${overlay.replaceAll(',', ',,')},format=qcow2,if=virtio,cache=unsafe,discard=unmap`;
+const furtherDisk = (image: string) => `file=${resolve(image).replaceAll(',', ',,')},format=raw,if=virtio,readonly=on`;
 
 async function makeOverlay(image: string, overlay: string, size: number | undefined): Promise<void> {
   const exists = await stat(overlay).then(
