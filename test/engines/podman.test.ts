@@ -1,12 +1,35 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { plainDeviceFacts, type ContainerImage } from '@boxship/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { treeOf } from '../../libs/engines/src/app-files.ts';
+import { podmanConfiguration } from '../../libs/engines/src/podman/configuration.ts';
+import { IMAGES } from '../../libs/engines/src/podman/socket.ts';
+import { withAdditionalStore } from '../../libs/engines/src/podman/storage-conf.ts';
 import { podmanStore } from '../../libs/engines/src/podman/store.ts';
 import { PODMAN_SUITES, withPodman, type Podman, type PodmanVersion } from '../lab/podman.mjs';
 import { whyNoEngine } from '../lab/root-session.mjs';
-import { GATEWAY, HMI, UP, hashArchive, layersOf, makeSamples, serveSamples, type Samples } from './sample-images.ts';
-import { EPOCH, checkFilesystem, hashFolder, listFolder, withMount, writeStorePartition } from './store-partition.ts';
+import {
+  GATEWAY,
+  HMI,
+  UP,
+  hashArchive,
+  layersOf,
+  makeSamples,
+  serveSamples,
+  sha256,
+  type Samples,
+} from './sample-images.ts';
+import {
+  EPOCH,
+  checkFilesystem,
+  hashFolder,
+  listFolder,
+  openSample,
+  withMount,
+  writeStorePartition,
+} from './store-partition.ts';
 
 let folder = '';
 let samples: Samples;
@@ -27,7 +50,7 @@ const layersIn = async (graphRoot: string) =>
 
 describe.skipIf(whyNoEngine())('a graph root, opened by a real podman', () => {
   it.each(versions)('%s: lives its whole life', async (version) => {
-    await writeStorePartition(partition, podmanStore(samples.images, { epoch: EPOCH }));
+    await writeStorePartition(partition, podmanStore(samples.images, 'graphroot', { epoch: EPOCH }));
     await withMount(partition, join(folder, 'store'), 'rw', async () => {
       const graphRoot = join(folder, 'store/podman');
       await withPodman({ version, graphRoot, folders: [folder] }, async (podman) => {
@@ -47,7 +70,7 @@ describe.skipIf(whyNoEngine())('a graph root, opened by a real podman', () => {
   });
 
   it.each(versions)('%s: is, layer by layer, what this podman makes of the same images', async (version) => {
-    await writeStorePartition(partition, podmanStore(samples.images, { epoch: EPOCH }));
+    await writeStorePartition(partition, podmanStore(samples.images, 'graphroot', { epoch: EPOCH }));
     const theirs = join(folder, `theirs-${version}`);
     await withPodman({ version, graphRoot: theirs, folders: [folder] }, async (podman) => {
       for (const { folder: layout, name } of [samples.gateway, samples.hmi]) await podman.run('pull', '-q', `oci:${layout}:${name}`); // prettier-ignore
@@ -65,27 +88,62 @@ describe.skipIf(whyNoEngine())('a graph root, opened by a real podman', () => {
     await rm(theirs, { recursive: true, force: true });
   });
 
-  it.each(versions)('%s: serves as an additional image store on a read-only filesystem', async (version) => {
-    await writeStorePartition(partition, podmanStore(samples.images, { epoch: EPOCH }));
+  it.each(versions)('%s: an additional image store, which is read alone, under a graph root that outlives it', async (version) => {
     const graphRoot = join(folder, `graph-root-${version}`);
-    await withMount(partition, join(folder, 'store'), 'ro', async () => {
-      const imageStores = [join(folder, 'store/podman')];
-      await withPodman({ version, graphRoot, imageStores, folders: [folder] }, async (podman) => {
-        await checkNames(podman);
-        expect(await podman.run('images', '--format', '{{.ReadOnly}}')).toBe('true\ntrue');
-        await checkRuns(podman);
-        await checkSave(podman);
-        await checkCommit(podman);
-        expect(await podman.fails('rmi', `${GATEWAY}:1.0`)).toMatch(/read-only|readonly|not known/i);
-        await podman.run('pull', '-q', `oci:${samples.next.folder}:${samples.next.name}`);
-        expect(await layersIn(graphRoot)).toHaveLength(1); // the others are in the store
-        await podman.run('image', 'prune', '-a', '-f');
-        await checkNames(podman);
-        await checkRuns(podman);
-      });
+    const store = join(folder, 'store/podman');
+    const withStore = async (images: readonly ContainerImage[], work: (podman: Podman) => Promise<void>) => {
+      await writeStorePartition(partition, podmanStore(images, 'additional', { epoch: EPOCH }));
+      const before = sha256(await readFile(partition));
+      const storageConf = (text: string) => withAdditionalStore(text, store)!;
+      await withMount(partition, join(folder, 'store'), 'ro', () => withPodman({ version, graphRoot, storageConf, folders: [folder] }, work));
+      expect(sha256(await readFile(partition))).toBe(before);
+    };
+    await withStore(samples.images, async (podman) => {
+      await checkNames(podman);
+      expect(await podman.run('images', '--format', '{{.ReadOnly}}')).toBe('true\ntrue');
+      await checkRuns(podman);
+      await checkSave(podman);
+      await checkCommit(podman);
+      expect(await layersIn(graphRoot)).toEqual([]);
+      await checkLoadAndPull(podman, graphRoot);
+      expect(await layersIn(graphRoot)).toHaveLength(1); // the others are in the store
+      for (const words of [['rmi', `${GATEWAY}:1.0`], ['rmi', '-f', `${GATEWAY}:1.0`]]) {
+        expect(await podman.fails(...words)).toContain('cannot remove read-only image');
+      }
+      await podman.run('system', 'prune', '-a', '-f');
+      expect(await layersIn(graphRoot)).toEqual([]);
+      await checkNames(podman);
+      await checkRuns(podman);
+      // what a power cut leaves behind
+      await podman.run(...RUN.filter((word) => word !== '--rm'), '--name=app', `${GATEWAY}:1.0`);
+    });
+    const next = await openSample(samples.next, `${GATEWAY}:2.0`, join(folder, 'cache'));
+    await withStore([samples.images[1]!, next], async (podman) => {
+      expect(await podman.run('ps', '-a', '--format', '{{.Names}} {{.Image}}')).toBe(`app ${GATEWAY}:1.0`);
+      expect(await podman.run(...RUN, '--replace', '--name=app', `${GATEWAY}:2.0`)).toContain(UP.next);
+      expect(await podman.run('ps', '-a', '-q')).toBe('');
+      const images = await podman.run('images', '--format', '{{.Repository}}:{{.Tag}}');
+      expect(images.split('\n').sort()).toEqual([`${GATEWAY}:2.0`, `${HMI}:1.0`]);
     });
     await rm(graphRoot, { recursive: true, force: true });
-  });
+  }); // prettier-ignore
+
+  it.each(versions)('%s: starts where no store is mounted, on a root that cannot be written', async (version) => {
+    const device = { facts: { ...plainDeviceFacts(), engines: [] }, engine: { name: 'podman', imageStore: 'additional' } };
+    const files = podmanConfiguration(device, { epoch: EPOCH }).map(({ entry }) => entry).filter(({ path }) => path.startsWith(IMAGES.slice(1)));
+    const rootfs = treeOf(files, EPOCH);
+    await writeStorePartition(partition, { state: rootfs, layers: { entries: () => [] } });
+    const graphRoot = join(folder, `alone-${version}`);
+    const storageConf = (text: string) => withAdditionalStore(text, join(folder, 'root', IMAGES))!;
+    await withMount(partition, join(folder, 'root'), 'ro', () =>
+      withPodman({ version, graphRoot, storageConf, folders: [folder] }, async (podman) => {
+        expect(await podman.run('images', '-q')).toBe('');
+        await podman.run('pull', '-q', `oci:${samples.hmi.folder}:${samples.hmi.name}`);
+        expect(await podman.run(...RUN, (await layersOf(samples.hmi)).config)).toContain(UP.hmi);
+      }),
+    );
+    await rm(graphRoot, { recursive: true, force: true });
+  }); // prettier-ignore
 });
 
 async function checkNames(podman: Podman): Promise<void> {

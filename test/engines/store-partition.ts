@@ -26,7 +26,10 @@ export async function openSample(sample: SampleImage, reference: string, cacheFo
 }
 
 /** Writes what an engine wants into the ext4 file system of a file, as `boxship compose` does with a partition. */
-export async function writeStorePartition(file: string, { state, layers }: Preload): Promise<void> {
+export async function writeStorePartition(
+  file: string,
+  { state, layers }: Pick<Preload, 'state' | 'layers'>,
+): Promise<void> {
   const root: TreeEntry = { path: '', type: 'directory', mode: 0o755, uid: 0, gid: 0, mtime: EPOCH, mtimeNanoseconds: 0, size: 0 }; // prettier-ignore
   const tree = {
     *entries() {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Release } from '@boxship/compose';
-import { runProgram } from '@boxship/host';
+import { openProduct, updateApps, type Release } from '@boxship/compose';
+import { runProgram, silent } from '@boxship/host';
 import { inspectPath } from '@boxship/inspect';
 import { describe, expect, it } from 'vitest';
 import { fearProduct, IMAGE } from './fear-product.ts';
@@ -146,4 +146,40 @@ describe('the engine of a variant', () => {
       expect([await has('docker/overlay2'), await has('containerd/io.containerd.metadata.v1.bolt/meta.db')], name).toEqual([!isYoung, isYoung]); // prettier-ignore
     }
   });
+
+  it("podman's two image stores in one product file: one is written to, the other mounted read-only and named in the vendor's storage.conf", async () => {
+    const conf = (list: string) => `# the vendor's\n[storage]\ndriver = "overlay"\n[storage.options]\nadditionalimagestores = [${list}]\n`;
+    await using product = await fearProduct({
+      base: { files: { 'usr/bin/podman': 'x', 'etc/containers/storage.conf': conf('"/usr/lib/containers/storage"') } },
+      yaml: (text) =>
+        text.replace('  basic: {', '  sealed: { apps: [app], engine: { name: podman, imageStore: additional } }\n  basic: { engine: podman,'),
+    });
+    await product.lock();
+    await product.compose();
+    const path = (name: string) => join(product.out, `acme-1.0.0/tiny-podman-${name}`);
+    const [plain, sealed] = [await debugfsOf(path('basic')), await debugfsOf(path('sealed'))];
+    expect(await plain('rootfs', 'cat /etc/containers/storage.conf')).toBe(conf('"/usr/lib/containers/storage"'));
+    expect(await sealed('rootfs', 'cat /etc/containers/storage.conf')).toBe(conf('"/var/lib/boxship/images", "/usr/lib/containers/storage"'));
+    const dropIn = 'cat /usr/lib/systemd/system/run-boxship-store.mount.d/10-boxship.conf';
+    expect([await plain('rootfs', dropIn), await sealed('rootfs', dropIn)]).toEqual(['', expect.stringContaining('\nOptions=noatime,ro\n')]);
+    expect(await sealed('rootfs', 'stat /var/lib/boxship/images/overlay-images/images.lock')).toContain('Type: regular');
+    expect(await sealed('data', 'ls -p /')).toMatch(/\/040700\/0\/0\/podman\//);
+    const sums = await Promise.all([plain, sealed].map((ask) => ask('store', 'cat /store.sums')));
+    expect(sums.map((text) => /podman\/overlay-images\/images\.json/.test(text))).toEqual([false, true]);
+    // what is in it is told without podman
+    const store = await inspectPath(join(path('sealed'), 'acme-1.0.0-tiny-sealed.img'), { cache: product.cache });
+    expect(JSON.stringify(store)).toContain(`"stores":[{"engine":"podman","folder":"/podman","images":[{"names":["${IMAGE}"]`);
+
+    const update = async (from: string) => {
+      const open = await openProduct(product.file, { cache: product.cache, progress: silent, version: '0.0.0-test' });
+      return await updateApps(open, from, { out: join(product.folder, 'updated'), dryRun: true });
+    };
+    // a device that was made for the one is not given the other: its graph root lies elsewhere
+    await product.edit('boxship.yaml', (text) => text.replace('imageStore: additional', 'imageStore: graphroot'));
+    await expect(update(path('sealed'))).rejects.toMatchObject({ code: 'ENGINE_CONFLICT' });
+    await product.edit('boxship.yaml', (text) => text.replace('{ name: podman, imageStore: graphroot }', 'podman'));
+    await update(path('sealed')); // what the artifact was made with
+    await product.edit('boxship.yaml', (text) => text.replace('{ engine: podman,', '{ engine: { name: podman, imageStore: additional },'));
+    await expect(update(path('basic'))).rejects.toMatchObject({ code: 'OTHER_IMAGE_STORE' });
+  }); // prettier-ignore
 });

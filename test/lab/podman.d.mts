@@ -9,12 +9,12 @@ export interface Podman {
   fails(...words: readonly string[]): Promise<string>;
 }
 
-/** Calls `work` with the podman of `version` on `graphRoot`, and with read-only `imageStores` beside it. */
+/** Calls `work` with the podman of `version` on `graphRoot`; `storageConf` changes the text of its storage.conf. */
 export function withPodman<T>(
   options: {
     readonly version: string;
     readonly graphRoot: string;
-    readonly imageStores?: readonly string[];
+    readonly storageConf?: (text: string) => string;
     readonly folders?: readonly string[];
   },
   work: (podman: Podman) => Promise<T>,

@@ -9,10 +9,10 @@ import { withRoot } from './root-session.mjs';
 export const PODMAN_SUITES = { 4.3: 'bookworm', 5.4: 'trixie', 5.8: 'sid' };
 
 /**
- * Calls `work` with the podman of `version` on `graphRoot`, and with read-only `imageStores` beside it.
+ * Calls `work` with the podman of `version` on `graphRoot`; `storageConf` changes the text of its storage.conf.
  * `podman.run('images', '-q')` is what it prints. `folders`: others that it may see.
  */
-export async function withPodman({ version, graphRoot, imageStores = [], folders = [] }, work) {
+export async function withPodman({ version, graphRoot, storageConf = (text) => text, folders = [] }, work) {
   const { folder: root } = await fetchDebianPackage({
     suite: PODMAN_SUITES[version],
     package: 'podman',
@@ -28,11 +28,10 @@ export async function withPodman({ version, graphRoot, imageStores = [], folders
     writeFileSync(join(own, name), text);
     return join(own, name);
   };
-  const list = imageStores.map((path) => JSON.stringify(path)).join(', ');
   const env = {
     CONTAINERS_STORAGE_CONF: file(
       'storage.conf',
-      `[storage]\ndriver = "overlay"\ngraphroot = "${graphRoot}"\nrunroot = "${own}/run"\n[storage.options]\nadditionalimagestores = [${list}]\n`,
+      storageConf(`[storage]\ndriver = "overlay"\ngraphroot = "${graphRoot}"\nrunroot = "${own}/run"\n[storage.options]\nadditionalimagestores = [\n]\n`),
     ),
     CONTAINERS_CONF: file(
       'containers.conf',
@@ -43,7 +42,7 @@ export async function withPodman({ version, graphRoot, imageStores = [], folders
   const policy = file('policy.json', '{"default":[{"type":"insecureAcceptAnything"}]}');
   try {
     return await withRoot(
-      { root, folders: [graphRoot, own, netavark, catatonit, ...imageStores, ...folders], cgroup2: true },
+      { root, folders: [graphRoot, own, netavark, catatonit, ...folders], cgroup2: true },
       async (session) => {
         await session.run('/run/busybox', ['mkdir', '-p', '/etc/containers', '/var/tmp']);
         await session.run('/run/busybox', ['cp', policy, '/etc/containers/policy.json']);

@@ -13,6 +13,8 @@ export interface EngineSocket {
   readonly writable?: readonly string[];
   /** Files of an app, below `apps/<app>/<folder>/` of the store, that the engine reads: they are copied before systemd is reloaded. */
   readonly appFolders?: readonly EngineAppFolder[];
+  /** It writes nothing on the store partition, which is mounted read-only where every engine of the device says so. */
+  readonly storeIsReadOnly?: boolean;
 }
 
 export interface EngineAppFolder {
@@ -34,6 +36,8 @@ export interface EngineMount {
   readonly mode: number;
   /** One line for the mount unit. */
   readonly description: string;
+  /** Empty files that the engine looks for while nothing is mounted there: on a device without a store. Relative to `at`. */
+  readonly unmounted?: readonly BytePath[];
 }
 
 export interface EngineUnit {

@@ -87,6 +87,26 @@ describe('socketFiles', () => {
     expect(await bytesOf(dropIn[0]!)).toContain('After=var-lib-moored.mount var-lib-moored-volumes.mount srv-b.mount\n');
   }); // prettier-ignore
 
+  it('lays empty files under a mount point for an engine that wants them without a store', async () => {
+    const [first, ...others] = exampleEngine.mounts;
+    const mounts = [{ ...first!, unmounted: ['a/b.lock'] }, ...others];
+    const { entries } = socketFiles({ ...OPTIONS, engines: [{ ...exampleEngine, mounts }] });
+    const found = entries.find(({ path }) => path === 'var/lib/moored/a/b.lock')!;
+    expect([found.type, found.mode, await bytesOf(found)]).toEqual(['file', 0o644, '']);
+  });
+
+  it('mounts the store read-only when no engine writes to it, and never while one does', async () => {
+    const path = 'usr/lib/systemd/system/run-boxship-store.mount.d/10-boxship.conf';
+    const reads = { ...exampleEngine, storeIsReadOnly: true };
+    const optionsOf = async (engines: SocketOptions['engines']) => {
+      const found = socketFiles({ ...OPTIONS, engines }).entries.find((entry) => entry.path === path);
+      return found && /^Options=(.*)$/m.exec(await bytesOf(found))?.[1];
+    };
+    expect(await optionsOf([reads])).toBe('noatime,ro');
+    expect(await optionsOf([reads, exampleEngine])).toBeUndefined();
+    expect(await optionsOf([])).toBeUndefined();
+  });
+
   it('refuses a key and a UUID that are none', () => {
     expect(() => socketFiles({ ...OPTIONS, publicKeyPem: 'x' })).toThrow('elliptic-curve key');
     expect(() => socketFiles({ ...OPTIONS, dataUuid: '$(reboot)' })).toThrow('not a UUID');

@@ -146,9 +146,16 @@ function productFiles(options: SocketOptions): TextFile[] {
     const why = name === 'store.pem' ? 'the key that the store is verified with' : 'says which socket this is';
     return [path, renderSocketTemplate(path, values), why];
   });
+  if (engines.length > 0 && engines.every(({ storeIsReadOnly }) => storeIsReadOnly)) {
+    const path = `${UNITS}/run-boxship-store.mount.d/10-boxship.conf`;
+    files.push([path, renderSocketTemplate(path, {}), 'mounts the store partition read-only']);
+  }
   for (const mount of mounts) {
     const path = `${UNITS}/${mountUnitName(mount.at)}`;
     files.push([path, mountUnit(mount, mounts), "puts the store in the engine's place"]);
+    for (const name of mount.unmounted ?? []) {
+      files.push([`${mount.at.slice(1)}/${name}`, '', 'lets the engine start where no store is mounted']);
+    }
   }
   const units = new Map<string, Set<string>>(); // engines may share one, as docker and containerd do
   for (const { name, after = [] } of engines.flatMap((engine) => engine.units)) {

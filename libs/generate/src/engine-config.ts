@@ -11,7 +11,7 @@ export function engineConfigFiles(
   shared: SharedValues,
   license: LayerFile,
 ): { readonly files: readonly LayerFile[]; readonly packages: readonly string[] } {
-  const { configuration, replacedPackages } = engine.needs;
+  const { configuration, configurationChanges = [], replacedPackages } = engine.needs;
   if (configuration.length === 0) return { files: [], packages: [] };
   const name = `${shared.name}-${engine.name}-config`;
   const folder = `recipes-containers/${name}`;
@@ -26,6 +26,8 @@ export function engineConfigFiles(
           files: files.map(({ path, source }) => ({ source, target: devicePath(path) })),
           conffiles: bitbakeWords(files.map(({ path }) => devicePath(path))),
           replaced: replacedPackages.join(' '),
+          changedPackages: [...new Set(configurationChanges.map((change) => change.package))].sort().join(' '),
+          changes: configurationChanges.map(({ path, edits, line }) => ({ target: devicePath(path), edits, line })),
         }),
       },
       { path: `${folder}/files/LICENSE`, text: license.text },

@@ -26,7 +26,7 @@ const LAYERS: readonly (readonly [folder: string, changes: Readonly<Record<strin
   [
     'two-engines-wrynose',
     {
-      variants: '{ basic: { apps: [web] }, pro: { extends: basic, apps: [hmi], engine: podman } }',
+      variants: '{ basic: { apps: [web] }, pro: { extends: basic, apps: [hmi], engine: { name: podman, imageStore: additional } } }',
       yocto: `{ release: wrynose, ${MAINTAINER} }`,
     },
   ],

@@ -105,7 +105,7 @@ function productEntries(
 
 /** One flat name for each file: `docker.service.d/10-boxship.conf` is `docker.service.d-10-boxship.conf`. */
 function sourceOf(path: string): string {
-  const from = path.startsWith(UNITS) ? UNITS : 'usr/lib/boxship/';
+  const from = [UNITS, 'usr/lib/boxship/'].find((folder) => path.startsWith(folder)) ?? '';
   return path.slice(from.length).replaceAll('/', '-');
 }
 

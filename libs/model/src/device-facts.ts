@@ -69,6 +69,10 @@ export interface EngineFacts {
     readonly driver?: string;
     readonly graphroot?: string;
     readonly imagestore?: string;
+    /** Folders of its `additionalimagestores`. */
+    readonly additionalStores?: readonly string[];
+    /** The whole file. */
+    readonly text?: string;
   };
   /** ExecStart of its unit, drop-ins applied, variables filled in from the unit's environment files. */
   readonly execStart?: string;

@@ -6,6 +6,18 @@ export interface ConfigurationFile {
   readonly text: string;
 }
 
+/** A change to a file that a package of another layer installs, where no drop-in would do. */
+export interface ConfigurationChange {
+  /** That package; it is there first. */
+  readonly package: string;
+  /** Absolute path on the device. */
+  readonly path: string;
+  /** Scripts of POSIX sed, in this order. No single quotes. */
+  readonly edits: readonly string[];
+  /** A line that the file has afterwards, or the build fails; no single quotes. */
+  readonly line: string;
+}
+
 /**
  * What an image of one Yocto release must have so that an engine runs on it: the answer of `Engine.buildNeeds`. Names are
  * bitbake's: package names as RDEPENDS takes them, DISTRO_FEATURES, collections as LAYERDEPENDS takes them.
@@ -25,6 +37,8 @@ export interface BuildNeeds {
   readonly distroVariables: Readonly<Record<string, string>>;
   /** Configuration that Boxship ships as a package of its own. */
   readonly configuration: readonly ConfigurationFile[];
+  /** Changes that this package makes to files of others when it is installed. */
+  readonly configurationChanges?: readonly ConfigurationChange[];
   /** Packages of other layers that own one of these files: the configuration package replaces them (RREPLACES, RCONFLICTS). */
   readonly replacedPackages: readonly string[];
   /** Units that must be active on a device that runs well, for the runtime test. */

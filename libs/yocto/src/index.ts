@@ -1,5 +1,5 @@
 export { bitbakeString, bitbakeWords } from './bitbake-text.ts';
-export type { BuildNeeds, ConfigurationFile } from './build-needs.ts';
+export type { BuildNeeds, ConfigurationChange, ConfigurationFile } from './build-needs.ts';
 export { isReservedName, isYoctoName, packageVersion } from './names.ts';
 export { bitbakeRepository, distroLayers, virtualizationDepends, yoctoLayers, type YoctoLayer } from './yocto-layer.ts';
 export { findYoctoRelease, yoctoReleases, type YoctoRelease, type YoctoReleaseName } from './yocto-release.ts';

@@ -1,8 +1,8 @@
 import type { Engine } from '../engine.ts';
-import { refuseForeignSettings } from '../foreign-settings.ts';
-import { namedImageStore } from '../image-store-name.ts';
 import { podmanBuild } from './build-needs.ts';
 import { podmanComposeKeys } from './compose-keys.ts';
+import { podmanConfiguration } from './configuration.ts';
+import { IMAGE_STORES, podmanImageStore } from './image-store.ts';
 import { podmanSocket } from './socket.ts';
 import { startPodmanApp } from './start.ts';
 import { podmanStore } from './store.ts';
@@ -14,13 +14,12 @@ export const podman: Engine = {
   languages: ['kubernetes', 'quadlet'],
   ...podmanBuild,
   composeKeys: podmanComposeKeys,
-  preload: (images, _device, options) => podmanStore(images, options),
+  imageStores: IMAGE_STORES,
+  imageStoreOf: podmanImageStore,
+  preload: (images, device, options) => podmanStore(images, podmanImageStore(device), options),
   start: startPodmanApp,
-  socket: () => podmanSocket,
-  check({ facts, engine }) {
-    namedImageStore(engine, []);
-    refuseForeignSettings(engine, []);
-    checkPodmanSettings(facts);
-  },
+  socket: (device) => podmanSocket(podmanImageStore(device)),
+  configuration: podmanConfiguration,
+  check: checkPodmanSettings,
   warnings: ({ facts }) => podmanWarnings(facts),
 };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mountUnitName } from '@boxship/device-socket';
 import type { App, DeviceFacts, Digest, EngineFacts, Service, UserError } from '@boxship/model';
+import type { EngineDevice } from '../engine.ts';
 import { exampleFacts } from '../example-facts.ts';
 import { image, layer, textAt } from '../test-images.ts';
 import { podmanSocket } from './socket.ts';
@@ -14,6 +15,10 @@ const GOLDEN = new URL('../../../../test/golden/podman-units/', import.meta.url)
 const IMAGE = 'registry.example.com/acme/gateway:1.0';
 const IMAGE_ID: Digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
+const deviceOf = (facts: DeviceFacts, imageStore?: string): EngineDevice => ({
+  facts,
+  engine: { name: 'podman', ...(imageStore === undefined ? {} : { imageStore }) },
+});
 const withPodman = (change: Partial<EngineFacts> = {}): DeviceFacts => ({
   ...exampleFacts,
   engines: [{ name: 'podman', version: '5.4.2', program: '/usr/bin/podman', composePlugin: false, ...change }],
@@ -108,7 +113,10 @@ describe('the units of an app', () => {
 
 describe('the store', () => {
   const json = async (images: Parameters<typeof podmanStore>[0], path: string) =>
-    JSON.parse(await textAt(podmanStore(images, { epoch: 1 }).state.entries(), path)) as Record<string, unknown>[];
+    JSON.parse(await textAt(podmanStore(images, 'graphroot', { epoch: 1 }).state.entries(), path)) as Record<
+      string,
+      unknown
+    >[];
 
   it('has one image for each configuration, with all its names and manifests', async () => {
     const one = image('docker.io/library/busybox:1.36', [layer('a')]);
@@ -142,14 +150,14 @@ describe('the store', () => {
 
 describe('the base image', () => {
   it('is taken when it says nothing, or what we do', () => {
-    checkPodmanSettings(withPodman());
+    checkPodmanSettings(deviceOf(withPodman()));
     const storageConfig = { file: '/etc/containers/storage.conf', driver: 'overlay', graphroot: '/var/lib/containers/storage/' }; // prettier-ignore
-    checkPodmanSettings(withPodman({ storageConfig }));
+    checkPodmanSettings(deviceOf(withPodman({ storageConfig })));
   });
 
   it('is refused with all that collides', () => {
     const storageConfig = { file: '/etc/containers/storage.conf', driver: 'vfs', graphroot: '/srv', imagestore: '/images' }; // prettier-ignore
-    const check = () => checkPodmanSettings(withPodman({ storageConfig }));
+    const check = () => checkPodmanSettings(deviceOf(withPodman({ storageConfig })));
     expect(check).toThrow(/graphroot = "\/srv" \(\/etc\/containers\/storage\.conf\)[^]*driver = "vfs"[^]*imagestore = "\/images"/); // prettier-ignore
   });
 
@@ -161,14 +169,16 @@ describe('the base image', () => {
 
   it('without netavark is refused when its podman is 4, which then does nothing, and warned of from 5 on', () => {
     const four = withPodman({ version: '4.3.1', netavark: false });
-    expect(() => checkPodmanSettings(four)).toThrow(expect.objectContaining({ code: 'NETAVARK_MISSING' }) as Error);
-    checkPodmanSettings(withPodman({ version: '4.3.1', netavark: true }));
-    checkPodmanSettings(withPodman({ netavark: false }));
+    expect(() => checkPodmanSettings(deviceOf(four))).toThrow(
+      expect.objectContaining({ code: 'NETAVARK_MISSING' }) as Error,
+    );
+    checkPodmanSettings(deviceOf(withPodman({ version: '4.3.1', netavark: true })));
+    checkPodmanSettings(deviceOf(withPodman({ netavark: false })));
     expect(podmanWarnings(withPodman({ netavark: false })).map(({ code }) => code)).toContain('NETAVARK_MISSING');
     expect(podmanWarnings(withPodman({ netavark: true })).map(({ code }) => code)).not.toContain('NETAVARK_MISSING');
   });
 
   it('mounts volumes inside of the graph root', () => {
-    expect(podmanSocket.mounts.map(({ at }) => mountUnitName(at))).toEqual(['var-lib-containers-storage.mount', 'var-lib-containers-storage-volumes.mount']); // prettier-ignore
+    expect(podmanSocket('graphroot').mounts.map(({ at }) => mountUnitName(at))).toEqual(['var-lib-containers-storage.mount', 'var-lib-containers-storage-volumes.mount']); // prettier-ignore
   });
 });

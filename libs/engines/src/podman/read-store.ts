@@ -1,5 +1,5 @@
 import { digestIn, isRecord, readConfiguration, readDocument, sortImages, type ListedImage, type StoreReader } from '../store-reader.ts'; // prettier-ignore
-import { GRAPH_ROOT } from './socket.ts';
+import { GRAPH_ROOT, IMAGES } from './socket.ts';
 import { bigDataFile } from './store.ts';
 
 /**
@@ -8,7 +8,7 @@ import { bigDataFile } from './store.ts';
  */
 export const podmanStoreReader: StoreReader = {
   name: 'podman',
-  places: [GRAPH_ROOT, '/usr/lib/containers/storage'],
+  places: [GRAPH_ROOT, IMAGES, '/usr/lib/containers/storage'],
   async read(files, folder) {
     const images: ListedImage[] = [];
     let found = false;

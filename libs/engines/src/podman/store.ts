@@ -3,6 +3,7 @@ import type { Preload, PreloadOptions } from '../engine.ts';
 import { directory, generatedFile, streamedFile, symlink } from '../entries.ts';
 import { sha256, chainLayers, linkName, uniqueLayers, type ChainedLayer } from '../layer-chain.ts';
 import { overlayDiff, surveyLayer } from '../overlay-diff.ts';
+import type { PodmanImageStore } from './image-store.ts';
 import { storedImages, type StoredImage } from './stored-image.ts';
 
 /** Folder of the store partition that the device mounts on podman's graph root. */
@@ -14,10 +15,14 @@ const LIMIT = { engine: "podman's overlay", layers: 500 };
 /**
  * A graph root of containers-storage with the overlay driver, as podman 4.3 to 5.8 reads and writes it (containers/storage
  * images.go, layers.go, drivers/overlay): images listed, runnable and saveable, also by the digests that a registry knows
- * them by, and later pulls reuse the layers. Serves as the writable graph root and, on a read-only filesystem, as an
- * additional image store. Ids follow from content, so that equal images make equal stores.
+ * them by, and later pulls reuse the layers. `store` says whether it is the writable one or an additional image store, which lies
+ * on a read-only filesystem: the same but for what podman writes. Ids follow from content, so that equal images make equal stores.
  */
-export function podmanStore(images: readonly ContainerImage[], { epoch }: PreloadOptions): Preload {
+export function podmanStore(
+  images: readonly ContainerImage[],
+  store: PodmanImageStore,
+  { epoch }: PreloadOptions,
+): Preload {
   const layers = uniqueLayers(images.map((image) => chainLayers(image, LIMIT))).map(named());
   const ids = new Map(layers.map(({ chained, id }) => [chained.chainId, id]));
   const stored = storedImages(images, (image) => {
@@ -40,8 +45,13 @@ export function podmanStore(images: readonly ContainerImage[], { epoch }: Preloa
         }
       },
     },
-    state: placed(() => stateEntries(stored, layers, epoch)),
-    verified: placed(() => verifiedEntries(stored, layers, epoch)),
+    state: {
+      *entries() {
+        yield* placed(() => indexEntries(stored, layers, epoch)).entries();
+        if (store === 'graphroot') yield* placed(() => graphRootEntries(epoch)).entries();
+      },
+    },
+    verified: placed(() => verifiedEntries(stored, layers, store, epoch)),
     imageIds: new Map(images.map(({ reference, config }) => [reference, config.digest])),
     layerAt(path) {
       if (!path.startsWith(`${ROOT}/overlay/`)) return undefined;
@@ -103,7 +113,7 @@ function lowerOf(layer: NamedLayer): string {
   return names.join(':');
 }
 
-function* stateEntries(
+function* indexEntries(
   images: readonly StoredImage[],
   layers: readonly NamedLayer[],
   epoch: number,
@@ -126,9 +136,12 @@ function* stateEntries(
   for (const { id, chained } of layers) {
     yield streamedFile(`overlay-layers/${id}.tar-split.gz`, chained.layer.inventory.tarSplit, 0o600, epoch);
   }
+}
+
+function* graphRootEntries(epoch: number): Iterable<TreeEntry> {
   // podman 4 takes images that it did not bring itself for those of an older podman, and goes back to CNI
   yield generatedFile('defaultNetworkBackend', 'netavark', 0o644, epoch);
-  yield folder('volumes'); // the device mounts the data partition's volumes here
+  yield directory('volumes', 0o700, epoch); // the device mounts the data partition's volumes here
 }
 
 /** images.go `makeBigDataBaseName`: names of few characters stay, all others are told in base64. */
@@ -186,13 +199,14 @@ function compressionOf(mediaType: string): keyof typeof COMPRESSION {
 function* verifiedEntries(
   images: readonly StoredImage[],
   layers: readonly NamedLayer[],
+  store: PodmanImageStore,
   epoch: number,
 ): Iterable<TreeEntry> {
-  for (const entry of stateEntries(images, layers, epoch)) {
-    // the indexes are written again by the engine whenever an image or a layer comes or goes
-    if (entry.type === 'file' && /^overlay-images\/[0-9a-f]{64}\//.test(entry.path)) {
-      yield entry;
-    }
+  for (const entry of indexEntries(images, layers, epoch)) {
+    // in a graph root, the engine writes the indexes again whenever an image or a layer comes or goes
+    const isIndex = /^overlay-(images|layers)\/(images|layers)\.json$/.test(entry.path);
+    const isDocument = /^overlay-images\/[0-9a-f]{64}\//.test(entry.path);
+    if (entry.type === 'file' && (isDocument || (isIndex && store === 'additional'))) yield entry;
   }
   for (const layer of layers) yield* layerLinks(layer, epoch);
 }

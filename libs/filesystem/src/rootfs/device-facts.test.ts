@@ -128,14 +128,15 @@ describe('readDeviceFacts', () => {
   });
 
   it('of podman: its storage.conf, the one that podman reads, netavark and the generator for Quadlet files', async () => {
+    const text =
+      '# graphroot = "/no"\n[storage]\n  driver = "overlay" # as usual\ngraphroot="/srv/podman"\n[storage.options]\nimagestore = "/not/this"\nadditionalimagestores = [ # two\n "/a", # "/no"\n  \'/b c\',\n]\n[storage.options.overlay]\nadditionalimagestores = ["/not/this"]\n';
     await using disk = await makeRootfs({
       ...BASE,
       'usr/bin/podman': 'x',
       'usr/lib/podman/netavark': 'x',
       'usr/lib/systemd/system-generators/podman-system-generator': 'x',
       'usr/share/containers/storage.conf': '[storage]\ndriver = "vfs"\n',
-      'etc/containers/storage.conf':
-        '# graphroot = "/no"\n[storage]\n  driver = "overlay" # as usual\ngraphroot="/srv/podman"\n[storage.options]\nimagestore = "/not/this"\n',
+      'etc/containers/storage.conf': text,
       'var/lib/dpkg/status': 'Package: podman\nStatus: install ok installed\nVersion: 4.3.1+ds1-8+deb12u1+b3\n',
     });
     expect((await disk.open(readDeviceFacts)).engines).toEqual([
@@ -143,7 +144,13 @@ describe('readDeviceFacts', () => {
         name: 'podman',
         program: '/usr/bin/podman',
         version: '4.3.1',
-        storageConfig: { file: '/etc/containers/storage.conf', driver: 'overlay', graphroot: '/srv/podman' },
+        storageConfig: {
+          file: '/etc/containers/storage.conf',
+          driver: 'overlay',
+          graphroot: '/srv/podman',
+          additionalStores: ['/a', '/b c'],
+          text,
+        },
         netavark: true,
         quadlet: true,
         composePlugin: false,

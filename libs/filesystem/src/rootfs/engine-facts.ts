@@ -101,7 +101,7 @@ async function hasQuadlet(fs: RootfsReader): Promise<boolean> {
 /** The one of these that podman reads: containers-storage.conf(5), "FILES". */
 const STORAGE_CONFIGS = ['etc/containers/storage.conf', 'usr/share/containers/storage.conf'];
 
-/** The `[storage]` table of podman's storage.conf; of TOML, the strings on one line that this file is made of. */
+/** podman's storage.conf: of TOML, the strings on one line, and the list of strings, that this file is made of. */
 async function readStorageConfig(fs: RootfsReader): Promise<EngineFacts['storageConfig']> {
   for (const file of STORAGE_CONFIGS) {
     const text = await fs.readText(file, MiB);
@@ -113,9 +113,18 @@ async function readStorageConfig(fs: RootfsReader): Promise<EngineFacts['storage
       const [, key, , value] = /^\s*(driver|graphroot|imagestore)\s*=\s*(["'])(.*?)\2\s*(?:#.*)?$/.exec(line) ?? [];
       if (table === 'storage' && key !== undefined && value !== undefined) found[key] = value;
     }
-    return { file: `/${file}`, ...found };
+    const additionalStores = additionalStoresIn(text);
+    return { file: `/${file}`, ...found, ...(additionalStores.length > 0 ? { additionalStores } : {}), text };
   }
   return undefined;
+}
+
+/** containers-storage.conf(5), `additionalimagestores` of the table `[storage.options]`. */
+function additionalStoresIn(text: string): readonly string[] {
+  const [, table = ''] = /^\s*\[\s*storage\.options\s*\]([^]*?)(?=^\s*\[[\w. ]+\]|(?![^]))/m.exec(text) ?? [];
+  const plain = table.replace(/^((?:[^"'#\n]|"[^"\n]*"|'[^'\n]*')*)#.*$/gm, '$1');
+  const [, list = ''] = /^\s*additionalimagestores\s*=\s*\[([^\]]*)\]/m.exec(plain) ?? [];
+  return [...list.matchAll(/"([^"\n]*)"|'([^'\n]*)'/g)].map(([, double, single]) => double ?? single!);
 }
 
 const CONTAINERD_CONFIG = 'etc/containerd/config.toml';

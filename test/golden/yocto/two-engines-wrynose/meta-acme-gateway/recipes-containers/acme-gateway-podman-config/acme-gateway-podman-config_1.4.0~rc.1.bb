@@ -25,3 +25,19 @@ do_install() {
 }
 
 CONFFILES:${PN} = "${sysconfdir}/containers/containers.conf.d/50-boxship.conf"
+
+# They own files that are changed below, for which there are no drop-ins.
+RDEPENDS:${PN} = "container-host-config"
+
+pkg_postinst:${PN} () {
+    sed -i -e 's/^driver = .*/driver = "overlay"/' $D${sysconfdir}/containers/storage.conf
+    if ! grep -Fxq 'driver = "overlay"' $D${sysconfdir}/containers/storage.conf; then
+        echo '${sysconfdir}/containers/storage.conf does not have the line that the store of containers needs: driver = "overlay"' >&2
+        exit 1
+    fi
+    sed -i -e '\#/var/lib/boxship/images#!s#^additionalimagestores = \[#&"/var/lib/boxship/images",#' $D${sysconfdir}/containers/storage.conf
+    if ! grep -Fxq 'additionalimagestores = ["/var/lib/boxship/images",' $D${sysconfdir}/containers/storage.conf; then
+        echo '${sysconfdir}/containers/storage.conf does not have the line that the store of containers needs: additionalimagestores = ["/var/lib/boxship/images",' >&2
+        exit 1
+    fi
+}

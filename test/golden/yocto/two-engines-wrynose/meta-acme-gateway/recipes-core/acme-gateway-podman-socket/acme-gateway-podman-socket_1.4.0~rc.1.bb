@@ -18,8 +18,12 @@ SRC_URI = "\
     file://podman-restart.service.d-10-boxship.conf \
     file://podman.service.d-10-boxship.conf \
     file://podman.socket.d-10-boxship.conf \
+    file://run-boxship-store.mount.d-10-boxship.conf \
+    file://var-lib-boxship-images.mount \
     file://var-lib-containers-storage-volumes.mount \
     file://var-lib-containers-storage.mount \
+    file://var-lib-boxship-images-overlay-images-images.lock \
+    file://var-lib-boxship-images-overlay-layers-layers.lock \
 "
 
 S = "${UNPACKDIR}"
@@ -38,6 +42,7 @@ do_compile[noexec] = "1"
 do_install() {
     install -d -m 0755 ${D}${sysconfdir}/cni/net.d
     install -d -m 0755 ${D}${sysconfdir}/containers
+    install -d -m 0700 ${D}${localstatedir}/lib/boxship/images
     install -d -m 0700 ${D}${localstatedir}/lib/containers/storage
     install -D -m 0644 ${S}/socket.env ${D}${nonarch_libdir}/boxship/socket.env
     install -D -m 0644 ${S}/socket.json ${D}${nonarch_libdir}/boxship/socket.json
@@ -46,11 +51,16 @@ do_install() {
     install -D -m 0644 ${S}/podman-restart.service.d-10-boxship.conf ${D}${systemd_system_unitdir}/podman-restart.service.d/10-boxship.conf
     install -D -m 0644 ${S}/podman.service.d-10-boxship.conf ${D}${systemd_system_unitdir}/podman.service.d/10-boxship.conf
     install -D -m 0644 ${S}/podman.socket.d-10-boxship.conf ${D}${systemd_system_unitdir}/podman.socket.d/10-boxship.conf
+    install -D -m 0644 ${S}/run-boxship-store.mount.d-10-boxship.conf ${D}${systemd_system_unitdir}/run-boxship-store.mount.d/10-boxship.conf
+    install -D -m 0644 ${S}/var-lib-boxship-images.mount ${D}${systemd_system_unitdir}/var-lib-boxship-images.mount
     install -D -m 0644 ${S}/var-lib-containers-storage-volumes.mount ${D}${systemd_system_unitdir}/var-lib-containers-storage-volumes.mount
     install -D -m 0644 ${S}/var-lib-containers-storage.mount ${D}${systemd_system_unitdir}/var-lib-containers-storage.mount
+    install -D -m 0644 ${S}/var-lib-boxship-images-overlay-images-images.lock ${D}${localstatedir}/lib/boxship/images/overlay-images/images.lock
+    install -D -m 0644 ${S}/var-lib-boxship-images-overlay-layers-layers.lock ${D}${localstatedir}/lib/boxship/images/overlay-layers/layers.lock
 }
 
 FILES:${PN} += "\
+    ${localstatedir}/lib/boxship/images \
     ${localstatedir}/lib/containers/storage \
     ${nonarch_libdir}/boxship \
     ${sysconfdir}/cni/net.d \
