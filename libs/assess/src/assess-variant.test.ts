@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { findRecipe } from '@boxship/catalog';
-import { kernelTables, wantedOptions } from '@boxship/engines';
+import { engines, wantedOptions } from '@boxship/engines';
 import { GiB, MiB, type ContainerSettings, type DeviceFacts, type Service } from '@boxship/model';
 import { assessVariant } from './assess-variant.ts';
 import type { Check, Subject } from './assessment.ts';
@@ -35,7 +35,7 @@ const facts: DeviceFacts = {
 };
 
 const options: Record<string, string> = Object.fromEntries([
-  ...wantedOptions(kernelTables.docker, { version: '6.6' }).map(({ symbol, want }) => [symbol, want] as const),
+  ...wantedOptions(engines.docker.kernelOptions, { version: '6.6' }).map(({ symbol, want }) => [symbol, want] as const),
   ...['MMU', '64BIT', 'ARM64_4K_PAGES'].map((symbol) => [symbol, 'y'] as const),
 ]);
 

@@ -1,8 +1,8 @@
 import {
+  engines,
   kernelFeatures,
-  kernelTables,
   missingOptions,
-  type EngineKernelOptions,
+  type Engine,
   type KernelOption,
 } from '@boxship/engines';
 import { pick } from '@boxship/model';
@@ -22,7 +22,7 @@ export function checkKernel({ kernel, engine }: KnownFacts): KernelCheck {
     const finding = 'the kernel configuration is not known';
     return { checks: [{ subject: 'kernel', standing: 'unknown', finding }], missing: [] };
   }
-  const table = pick<EngineKernelOptions>('engine', kernelTables, engine);
+  const table = pick<Engine>('engine', engines, engine).kernelOptions;
   const found = missingOptions(table, kernel.options, kernel.version === undefined ? {} : { version: kernel.version });
   const checks: Check[] = [];
   const say = (standing: Check['standing'], finding: string, rest: Partial<Check> = {}) =>
@@ -51,7 +51,7 @@ export function checkKernel({ kernel, engine }: KnownFacts): KernelCheck {
 /** Required options that the kernel lacks for an engine; undefined when its configuration is not known. */
 export function missingRequired({ kernel }: KnownFacts, engine: string): number | undefined {
   if (!kernel) return undefined;
-  const table = pick<EngineKernelOptions>('engine', kernelTables, engine);
+  const table = pick<Engine>('engine', engines, engine).kernelOptions;
   return missingOptions(table, kernel.options, kernel.version === undefined ? {} : { version: kernel.version }).required
     .length;
 }

@@ -1,9 +1,9 @@
-import { engines, footprints, type Engine, type EngineFootprint } from '@boxship/engines';
+import { engines, type Engine, type EngineFootprint } from '@boxship/engines';
 import { pick } from '@boxship/model';
 
 /** What the engine costs. Errors: UNKNOWN_ENGINE, with the known ones. */
 export function footprintOf(engine: string): EngineFootprint {
-  return pick<EngineFootprint>('engine', footprints, engine);
+  return pick<Engine>('engine', engines, engine).footprint;
 }
 
 /** Why a Yocto build cannot give the engine to the platform; undefined when it can. */

@@ -1,4 +1,4 @@
-import { footprints } from '@boxship/engines';
+import { engines } from '@boxship/engines';
 import { formatByteSize } from '@boxship/model';
 import type { Check, EngineComparison, MemoryBudget, Subject, Verdict } from './assessment.ts';
 import { memoryBudget } from './check-memory.ts';
@@ -10,8 +10,8 @@ import type { KnownFacts } from './known-facts.ts';
 /** Every engine on this machine with these apps, the one with the most RAM left first. */
 export function compareEngines(known: KnownFacts): readonly EngineComparison[] {
   const ram = known.ram[0];
-  return Object.entries(footprints)
-    .map(([name, { strength }]): EngineComparison => {
+  return Object.values(engines)
+    .map(({ name, footprint: { strength } }): EngineComparison => {
       const budget = ram === undefined ? undefined : memoryBudget(known, name, ram);
       const missing = missingRequired(known, name);
       return {

@@ -1,4 +1,6 @@
 import type { ComposeKeys } from './compose-keys.ts';
+import type { EngineFootprint } from './engine-footprint.ts';
+import type { EngineKernelOptions } from './kernel-options.ts';
 import type { EngineSocket } from '@boxship/device-socket';
 import type {
   App,
@@ -76,6 +78,10 @@ export interface Engine extends EngineBuild {
   readonly name: string;
   /** Languages of apps that it reads beside Compose; others never reach `start`. */
   readonly languages?: readonly AppLanguage[];
+  /** What it needs of the kernel, with a reason and a source for each option. */
+  readonly kernelOptions: EngineKernelOptions;
+  /** What it costs a device that does nothing else. */
+  readonly footprint: EngineFootprint;
   /** What it makes of each key of a Compose service. */
   readonly composeKeys: ComposeKeys;
   /** Ways in which it can keep images, in its own words, when there are several: `engine.imageStore` of the product file. */

@@ -10,8 +10,7 @@ export {
   type KernelOption,
   type MissingOptions,
 } from './kernel-options.ts';
-export { footprints, type EngineFootprint } from './footprints.ts';
-export { kernelTables } from './kernel-tables.ts';
+export type { EngineFootprint } from './engine-footprint.ts';
 export { buildNeedsOf, builtEngineFacts, type BuildOptions } from './build-needs.ts';
 export type { ComposeKeys, KeySupport } from './compose-keys.ts';
 export type { ListedImage, StoreReader } from './store-reader.ts';

@@ -4,9 +4,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { existsIn, firewallFeatures, kernelFeatures, missingOptions, wantedOptions } from './kernel-options.ts';
-import { kernelTables } from './kernel-tables.ts';
+import { engines } from './registry.ts';
 
-const tables = Object.entries(kernelTables);
+const tables = Object.values(engines).map(({ name, kernelOptions }) => [name, kernelOptions] as const);
 const all = tables.flatMap(([, { options }]) => options);
 
 describe.each(tables)('the kernel table of %s', (_engine, table) => {
@@ -40,7 +40,7 @@ describe.each(tables)('the kernel table of %s', (_engine, table) => {
 });
 
 describe('the options that a kernel lacks', () => {
-  const { docker } = kernelTables;
+  const docker = engines.docker.kernelOptions;
   const on = (features: readonly (keyof typeof kernelFeatures)[], version = '6.6') =>
     Object.fromEntries(wantedOptions(docker, { features, version }).map(({ symbol, want }) => [symbol, want]));
 

@@ -1,4 +1,4 @@
-import { kernelTables, wantedOptions, type EngineKernelOptions } from '@boxship/engines';
+import { engines, wantedOptions, type Engine } from '@boxship/engines';
 import { pick } from '@boxship/model';
 import type { LayerFile } from './layer-files.ts';
 import type { LayerPlan, PlannedMachine } from './layer-plan.ts';
@@ -80,7 +80,7 @@ function kernelFolder({ collection }: Kernel): string {
 
 /** A configuration fragment: each option with what it is for, grouped by where that is said. */
 function kernelConfig(engine: string, { recipe, version }: Kernel): string {
-  const table = pick<EngineKernelOptions>('engine', kernelTables, engine);
+  const table = pick<Engine>('engine', engines, engine).kernelOptions;
   const groups = new Map<string, object[]>();
   for (const { symbol, want, why, source } of wantedOptions(table, { version })) {
     groups.set(source, [...(groups.get(source) ?? []), { symbol, want, why }]);

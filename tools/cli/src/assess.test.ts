@@ -1,4 +1,4 @@
-import { kernelTables, wantedOptions } from '@boxship/engines';
+import { engines, wantedOptions } from '@boxship/engines';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildProgram, type BuiltProgram } from './testing/built-program.ts';
 
@@ -23,7 +23,7 @@ const LACKING = ['OVERLAY_FS', 'CFS_BANDWIDTH', 'IP_NF_RAW', 'NETFILTER_XT_MARK'
 
 /** A whole .config of a 64-bit Arm kernel that has what docker wants, but for some. */
 function kernelConfig(lacking: readonly string[]): string {
-  const options = wantedOptions(kernelTables.docker, { version: '6.6' });
+  const options = wantedOptions(engines.docker.kernelOptions, { version: '6.6' });
   const lines = options.map(({ symbol, want }) => lacking.includes(symbol) ? `# CONFIG_${symbol} is not set` : `CONFIG_${symbol}=${want}`); // prettier-ignore
   return `#\n# Automatically generated file; DO NOT EDIT.\n# Linux/arm64 6.6.52 Kernel Configuration\n#\nCONFIG_MMU=y\nCONFIG_64BIT=y\n${lines.join('\n')}\n# end of Kernel hacking\n`;
 }

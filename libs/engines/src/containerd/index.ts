@@ -3,6 +3,8 @@ import { containerdStore } from '../containerd-store/store.ts';
 import type { Engine } from '../engine.ts';
 import { containerdBuild } from './build-needs.ts';
 import { containerdComposeKeys } from './compose-keys.ts';
+import { containerdFootprint } from './footprint.ts';
+import { containerdKernelOptions } from './kernel-options.ts';
 import { CONTAINERD_FOLDER, containerdSocket } from './socket.ts';
 import { ctrUnits } from './start.ts';
 import { checkContainerdSettings, containerdWarnings } from './vendor-checks.ts';
@@ -11,6 +13,8 @@ import { checkContainerdSettings, containerdWarnings } from './vendor-checks.ts'
 export const containerd: Engine = {
   name: 'containerd',
   ...containerdBuild,
+  kernelOptions: containerdKernelOptions,
+  footprint: containerdFootprint,
   composeKeys: containerdComposeKeys,
   preload: (images, { engine }, { epoch }) =>
     containerdStore(images, {

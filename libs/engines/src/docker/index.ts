@@ -3,7 +3,9 @@ import { dockerBuild } from './build-needs.ts';
 import { dockerComposeKeys } from './compose-keys.ts';
 import { dockerConfiguration } from './configuration.ts';
 import { dockerContainerdStore } from './containerd-image-store.ts';
+import { dockerFootprint } from './footprint.ts';
 import { IMAGE_STORES, dockerImageStore } from './image-store.ts';
+import { dockerKernelOptions } from './kernel-options.ts';
 import { dockerSocket } from './socket.ts';
 import { startDockerApp } from './start-app.ts';
 import { dockerStore } from './store.ts';
@@ -13,6 +15,8 @@ import { checkDockerSettings, dockerWarnings } from './vendor-checks.ts';
 export const docker: Engine = {
   name: 'docker',
   ...dockerBuild,
+  kernelOptions: dockerKernelOptions,
+  footprint: dockerFootprint,
   composeKeys: dockerComposeKeys,
   imageStores: IMAGE_STORES,
   imageStoreOf: dockerImageStore,

@@ -2,6 +2,8 @@ import { kubernetesNamespace } from '../containerd-store/namespaces.ts';
 import { containerdStore } from '../containerd-store/store.ts';
 import type { Engine } from '../engine.ts';
 import { k3sBuild } from './build-needs.ts';
+import { k3sFootprint } from './footprint.ts';
+import { k3sKernelOptions } from './kernel-options.ts';
 import { k3sComposeKeys } from './manifests/compose-keys.ts';
 import { CONTAINERD_FOLDER, k3sSocket } from './socket.ts';
 import { startK3sApp } from './start.ts';
@@ -15,6 +17,8 @@ export const k3s: Engine = {
   name: 'k3s',
   languages: ['kubernetes'],
   ...k3sBuild,
+  kernelOptions: k3sKernelOptions,
+  footprint: k3sFootprint,
   composeKeys: k3sComposeKeys,
   preload: (images, { engine }, { epoch }) =>
     containerdStore(images, {

@@ -2,7 +2,9 @@ import type { Engine } from '../engine.ts';
 import { podmanBuild } from './build-needs.ts';
 import { podmanComposeKeys } from './compose-keys.ts';
 import { podmanConfiguration } from './configuration.ts';
+import { podmanFootprint } from './footprint.ts';
 import { IMAGE_STORES, podmanImageStore } from './image-store.ts';
+import { podmanKernelOptions } from './kernel-options.ts';
 import { podmanSocket } from './socket.ts';
 import { startPodmanApp } from './start.ts';
 import { podmanStore } from './store.ts';
@@ -13,6 +15,8 @@ export const podman: Engine = {
   name: 'podman',
   languages: ['kubernetes', 'quadlet'],
   ...podmanBuild,
+  kernelOptions: podmanKernelOptions,
+  footprint: podmanFootprint,
   composeKeys: podmanComposeKeys,
   imageStores: IMAGE_STORES,
   imageStoreOf: podmanImageStore,
