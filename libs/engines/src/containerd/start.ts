@@ -11,11 +11,11 @@ import { appFileEntries, treeOf } from '../app-files.ts';
 import type { StartOptions } from '../engine.ts';
 import { generatedFile } from '../entries.ts';
 import { hostPathLines, hostPathScripts } from '../run-units/host-paths.ts';
-import { credentialsOf, lifetimeOf } from '../run-units/lifetime.ts';
+import { stopSeconds, WAIT_SCRIPTS, waitLines } from '../run-units/lifetime.ts';
 import { containerName, serviceUnitName } from '../run-units/run-arguments.ts';
-import { commandLine, settingText } from '../run-units/systemd-text.ts';
+import { serviceUnitText } from '../run-units/service-unit.ts';
+import { commandLine } from '../run-units/systemd-text.ts';
 import { loadTemplate } from '../template-files.ts';
-import { renderTemplate } from '../templates.ts';
 import { capabilityOptions } from './capabilities.ts';
 import { checkCtrWords } from './refused-settings.ts';
 import { ctrOptions, mountOption } from './run-options.ts';
@@ -23,10 +23,7 @@ import { VOLUMES } from './socket.ts';
 
 const RUN_UNITS = 'engines/run-units/apps/[app]';
 const TEMPLATES = 'engines/containerd/apps/[app]';
-const SERVICE_UNIT = 'engines/run-units/apps/[app]/units/boxship-[app]-[service].service';
-const SCRIPTS = ['await.sh', 'container.sh', 'run.sh', 'volume.sh'];
-/** Compose's own time for a container to stop (compose-spec "stop_grace_period"), seconds. */
-const STOP_SECONDS = 10;
+const SCRIPTS = ['container-state.sh', 'container.sh', 'run.sh', 'volume.sh'];
 
 /** What a service runs on. */
 interface Device {
@@ -73,7 +70,7 @@ export function ctrUnits(
         generatedFile(`${folder}/units/${serviceUnitName(app, service.name)}`, serviceUnit(app, service, device), 0o644, epoch),
       ),
       ...SCRIPTS.map((name) => generatedFile(`${folder}/${name}`, loadTemplate(`${TEMPLATES}/${name}`), 0o755, epoch)),
-      ...hostPathScripts(app.services).map((name) => generatedFile(`${folder}/${name}`, loadTemplate(`${RUN_UNITS}/${name}`), 0o755, epoch)),
+      ...[WAIT_SCRIPTS[0], ...hostPathScripts(app.services)].map((name) => generatedFile(`${folder}/${name}`, loadTemplate(`${RUN_UNITS}/${name}`), 0o755, epoch)),
       ...appFileEntries(app, epoch),
     ],
     epoch,
@@ -83,43 +80,24 @@ export function ctrUnits(
 function serviceUnit(app: App, service: Service, device: Device): string {
   const { ctr, namespace, folder, console, engineUnit } = device;
   const { settings } = service;
-  const life = lifetimeOf(app, service);
   const id = containerName(app, service);
   const script = (name: string, ...args: readonly string[]) => commandLine('/bin/sh', [`${folder}/${name}`, ...args]);
-  const grace = settings.stopGracePeriod ?? STOP_SECONDS;
   const signal = settings.stopSignal === undefined ? [] : [settings.stopSignal];
   const output = console ? 'journal+console' : settings.logging?.driver === 'none' ? 'null' : 'journal';
-  return renderTemplate(SERVICE_UNIT, {
-    app: app.name,
-    service: service.name,
-    description: settingText(`Boxship app ${app.name}: ${service.name}`),
+  return serviceUnitText(app, service, {
     engineUnits: [engineUnit],
     resources: [],
-    dependencies: service.dependsOn.map((dependency) => serviceUnitName(app, dependency.service)),
-    startLimitInterval: life.startLimitInterval,
-    startLimitBurst: life.startLimitBurst,
-    credentials: credentialsOf(service),
-    type: life.isAwaited ? 'oneshot' : 'exec',
-    remain: life.isAwaited,
     startPre: [
       script('container.sh', ctr, namespace, id, 'clean'),
       ...volumeLines(app, service, device),
       ...hostPathLines(service, folder),
-      ...service.dependsOn.map(({ service: other, condition, required }) => {
-        const awaited = app.services.find((candidate) => candidate.name === other);
-        if (!awaited) throw new Error(`${service.name} depends on ${other}, which is not there`);
-        const need = required ? 'required' : 'optional';
-        return script('await.sh', ctr, namespace, condition, need, containerName(app, awaited), serviceUnitName(app, other)); // prettier-ignore
-      }),
+      ...waitLines(app, service, [ctr, namespace], folder),
     ],
     start:
       service.networkMode === 'host'
         ? script('run.sh', ctr, namespace, ...ctrRunArguments(app, service))
         : commandLine(ctr, ['-n', namespace, 'run', ...ctrRunArguments(app, service)]),
-    stop: script('container.sh', ctr, namespace, id, 'stop', String(grace), ...signal),
-    restart: life.restart,
-    stopTimeout: life.stopTimeout,
-    successStatus: life.successStatus,
+    stop: script('container.sh', ctr, namespace, id, 'stop', String(stopSeconds(service)), ...signal),
     standardOutput: output,
     standardError: console ? 'journal+console' : 'journal',
     identifier: settings.logging?.options['tag'] ?? `${app.name}-${service.name}`,

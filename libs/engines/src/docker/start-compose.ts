@@ -3,14 +3,13 @@ import { appFileEntries, treeOf } from '../app-files.ts';
 import type { StartOptions } from '../engine.ts';
 import { generatedFile } from '../entries.ts';
 import { renderTemplate } from '../templates.ts';
+import { stopSeconds } from '../run-units/lifetime.ts';
 import { checkUnitName, commandLine, settingText } from '../run-units/systemd-text.ts';
 
 /** Beside the app's Compose file, merged over it. JSON is YAML to Compose. */
 const OVERRIDE = 'compose.device.json';
 const UNIT = 'boxship-[app]_compose.service';
 const TEMPLATES = 'engines/docker/apps/[app]/units';
-/** Compose's own time for a container to stop (compose-spec "stop_grace_period"), seconds. */
-const STOP_SECONDS = 10;
 
 /**
  * What starts an app through the device's own `docker compose`, below `apps/<app>/` of the store partition: the Compose
@@ -45,7 +44,7 @@ export function dockerComposeUnit(
     start: compose('up', '--pull=never', '--no-build', '--no-color', '--remove-orphans'),
     down: compose('down', '--remove-orphans'),
     // one service waits for another, in the worst case all of them in a row
-    stopTimeout: app.services.reduce((sum, { settings }) => sum + (settings.stopGracePeriod ?? STOP_SECONDS), 30),
+    stopTimeout: app.services.reduce((sum, { settings }) => sum + stopSeconds({ settings }), 30),
     output: outputOf(byEngine, console),
   });
   return treeOf(

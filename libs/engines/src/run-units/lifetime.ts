@@ -39,17 +39,23 @@ export function lifetimeOf(app: App, service: Service): Lifetime {
 }
 
 /** What `docker stop` waits before it kills, seconds. */
-function stopSeconds({ settings }: Service): number {
+export function stopSeconds({ settings }: Pick<Service, 'settings'>): number {
   return settings.stopGracePeriod ?? STOP_SECONDS;
 }
 
-/** Command lines that end when what `depends_on` asks for holds; `folder` is the app's on the device and has `await.sh`. */
-export function waitLines(app: App, service: Service, program: string, folder: string): readonly string[] {
+/** What `waitLines` calls, in the app's folder. The second is the engine's own. */
+export const WAIT_SCRIPTS = ['await.sh', 'container-state.sh'] as const;
+
+/**
+ * Command lines that end when what `depends_on` asks for holds; `engine` are the words that its `container-state.sh` takes,
+ * `folder` is the app's on the device.
+ */
+export function waitLines(app: App, service: Service, engine: readonly string[], folder: string): readonly string[] {
   return service.dependsOn.map((dependency) => {
     const other = app.services.find((candidate) => candidate.name === dependency.service);
     if (!other) throw new Error(`${service.name} depends on ${dependency.service}, which is not there`);
     const need = dependency.required ? 'required' : 'optional';
-    return commandLine('/bin/sh', [`${folder}/await.sh`, program, dependency.condition, need, containerName(app, other), serviceUnitName(app, other.name)]); // prettier-ignore
+    return commandLine('/bin/sh', [`${folder}/${WAIT_SCRIPTS[0]}`, dependency.condition, need, serviceUnitName(app, other.name), containerName(app, other), ...engine]); // prettier-ignore
   });
 }
 

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { runProgram } from '@boxship/host';
 /* The scripts that the units call on the device, run by this machine's shells with stand-ins for docker and systemctl. */
 
 const SCRIPTS = new URL('../../../../templates/engines/run-units/apps/[app]/', import.meta.url).pathname;
+const CONTAINERD = new URL('../../../../templates/engines/containerd/apps/[app]/', import.meta.url).pathname;
 
 async function findShells(): Promise<readonly (readonly string[])[]> {
   const shells = [['sh']];
@@ -52,7 +53,7 @@ describe.each(shells.map((shell) => [shell.join(' '), shell] as const))('with %s
       const docker = await program('docker', `[ "$1" = inspect ] && [ "$4" = app-db-1 ] || exit 9; ${line}; [ -n "$3" ] && [ "$3" != gone ] && echo "$3" || exit 1`); // prettier-ignore
       // time passes: the script is ended when nothing more will happen
       await program('sleep', `turn=$(cat '${folder}/turn'); [ "$turn" -lt 20 ] || { kill -9 $PPID; exit; }; echo $((turn + 1)) > '${folder}/turn'`); // prettier-ignore
-      const result = await run(shell, 'await.sh', [docker, condition, need, 'app-db-1', 'boxship-app-db.service']).then(
+      const result = await run(shell, 'await.sh', [condition, need, 'boxship-app-db.service', 'app-db-1', docker]).then(
         ({ code, stdout }) => ({ code: code as number | 'waits', told: stdout.toString() }),
         (error: Error) => {
           if (!error.message.includes('SIGKILL')) throw error;
@@ -89,6 +90,30 @@ describe.each(shells.map((shell) => [shell.join(' '), shell] as const))('with %s
         'active 0 healthy',
       ]);
       expect(told).toBe('boxship: boxship-app-db.service: is failed; service_healthy is required\n');
+    });
+
+    it.runIf(canWait).each([
+      ['service_started', 'required', 'app-db-1    42    RUNNING', 'active', 0],
+      ['service_started', 'required', 'app-db-12    42    RUNNING\napp-db-1    42    STOPPED', 'active', 'waits'],
+      ['service_started', 'required', '', 'failed', 'waits'],
+      ['service_started', 'optional', '', 'failed', 0],
+      ['service_completed_successfully', 'required', '', 'active', 0],
+    ] as const)('with what containerd tells: %s, %s: %j, %s', async (condition, need, tasks, state, code) => {
+      // on the device, the scripts of an engine lie beside those of all
+      await copyFile(join(SCRIPTS, 'await.sh'), join(folder, 'await.sh'));
+      await copyFile(join(CONTAINERD, 'container-state.sh'), join(folder, 'container-state.sh'));
+      await program('systemctl', `echo "$3=${state}"`);
+      const ctr = await program('ctr', `[ "$*" = "-n acme tasks ls" ] || exit 9; printf 'TASK    PID    STATUS\\n${tasks.replaceAll('\n', '\\n')}\\n'`); // prettier-ignore
+      await program('sleep', 'kill -9 $PPID');
+      const args = [condition, need, 'boxship-app-db.service', 'app-db-1', ctr, 'acme'];
+      const result = await runProgram('sh', [join(folder, 'await.sh'), ...args], {
+        env: { PATH: `${folder}:${process.env['PATH'] ?? ''}` },
+        timeout: 20_000,
+      }).then(
+        ({ code: ended }) => ended as number | 'waits',
+        (error: Error) => (error.message.includes('SIGKILL') ? 'waits' : error.message),
+      );
+      expect(result).toBe(code);
     });
 
     it('refuses a condition it does not know', async () => {

@@ -2,12 +2,12 @@ import type { App, Digest, Service, Tree, TreeEntry } from '@boxship/model';
 import { appFileEntries, treeOf } from '../app-files.ts';
 import { generatedFile } from '../entries.ts';
 import { loadTemplate } from '../template-files.ts';
-import { renderTemplate } from '../templates.ts';
 import { hostPathLines, hostPathScripts } from './host-paths.ts';
-import { credentialsOf, lifetimeOf, waitLines } from './lifetime.ts';
+import { WAIT_SCRIPTS, waitLines } from './lifetime.ts';
 import { resourceUnitName, resourceUnits, usedResources } from './resource-units.ts';
 import { containerArguments, serviceUnitName, type LogPolicy } from './run-arguments.ts';
-import { commandLine, settingText } from './systemd-text.ts';
+import { serviceUnitText, type ServiceCommands } from './service-unit.ts';
+import { commandLine } from './systemd-text.ts';
 
 /** An engine with a command like docker's, and what differs from one to the other. */
 export interface RunDialect {
@@ -62,7 +62,7 @@ export function runUnits(
   const entries: TreeEntry[] = [...units].map(([unit, text]) =>
     generatedFile(`${folder}/units/${unit}`, text, 0o644, epoch),
   );
-  const scripts = ['await.sh', 'ensure.sh', 'if-there.sh'];
+  const scripts = [...WAIT_SCRIPTS, 'ensure.sh', 'if-there.sh'];
   if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0))
     scripts.push('device-options.sh', 'with-devices.sh');
   if (!dialect.makesHostPaths) scripts.push(...hostPathScripts(app.services));
@@ -81,7 +81,6 @@ interface Device extends RunDialect {
 function serviceUnit(app: App, service: Service, imageId: Digest, device: Device): string {
   const { program, folder } = device;
   const { name, create, connect } = containerArguments(app, service, imageId, device.log);
-  const life = lifetimeOf(app, service);
   // Attached to an open standard input, `docker run` would want a terminal or end the input at once.
   const inTwoSteps = connect.length > 0 || service.settings.stdinOpen === true;
   const ifThere = (...command: string[]) =>
@@ -93,40 +92,25 @@ function serviceUnit(app: App, service: Service, imageId: Digest, device: Device
       : commandLine('/bin/sh', [`${folder}/with-devices.sh`, ...nodes, '--', program, verb, ...create]);
   const startPre = [
     ifThere('rm', '--force', '--volumes'),
-    ...waitLines(app, service, program, folder),
+    ...waitLines(app, service, [program], folder),
     ...(device.makesHostPaths ? [] : hostPathLines(service, folder)),
     ...(inTwoSteps ? [make('create')] : []),
     ...connect.map((args) => commandLine(program, ['network', 'connect', ...args])),
   ];
   const resources = usedResources(app, service).map((used) => resourceUnitName(app, used.kind, used.name));
-  return renderTemplate(`${TEMPLATES}/units/boxship-[app]-[service].service`, {
-    app: app.name,
-    service: service.name,
-    description: settingText(`Boxship app ${app.name}: ${service.name}`),
+  return serviceUnitText(app, service, {
     engineUnits: device.engineUnits,
     resources,
-    dependencies: service.dependsOn.map((dependency) => serviceUnitName(app, dependency.service)),
-    startLimitInterval: life.startLimitInterval,
-    startLimitBurst: life.startLimitBurst,
-    credentials: credentialsOf(service),
-    type: life.isAwaited ? 'oneshot' : 'exec',
-    remain: life.isAwaited,
     startPre,
     start: inTwoSteps ? commandLine(program, ['start', '--attach', name]) : make('run'),
     // a container that has ended by itself is gone already
     stop: ifThere('stop'),
-    restart: life.restart,
-    stopTimeout: life.stopTimeout,
-    successStatus: life.successStatus,
     ...output(service, device),
     identifier: `${app.name}-${service.name}`,
   });
 }
 
-function output(
-  { settings }: Service,
-  device: Device,
-): { readonly standardOutput: string; readonly standardError: string } {
+function output({ settings }: Service, device: Device): Pick<ServiceCommands, 'standardOutput' | 'standardError'> {
   const own = settings.logging?.driver;
   // the engine writes to the journal by itself: once is enough; the command's own errors still get there
   const byEngine = (own ?? device.defaultLogDriver) === 'journald';

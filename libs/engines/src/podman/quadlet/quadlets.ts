@@ -13,7 +13,7 @@ import { appFileEntries, treeOf } from '../../app-files.ts';
 import type { StartOptions } from '../../engine.ts';
 import { generatedFile } from '../../entries.ts';
 import { hostPathLines, hostPathScripts } from '../../run-units/host-paths.ts';
-import { credentialsOf, lifetimeOf, waitLines } from '../../run-units/lifetime.ts';
+import { credentialsOf, lifetimeOf, WAIT_SCRIPTS, waitLines } from '../../run-units/lifetime.ts';
 import {
   networkOptions,
   resourceUnitName,
@@ -87,7 +87,7 @@ export function podmanQuadlets(
   }
   const followed = app.services.filter((service) => logOf(service, device) === 'journald');
   if (console && followed.length > 0) units.set(checkUnitName(`boxship-${app.name}_console.service`), consoleUnit(followed, device));
-  const scripts = [`${RUN_UNITS}/await.sh`];
+  const scripts = WAIT_SCRIPTS.map((name) => `${RUN_UNITS}/${name}`);
   if (app.services.some(({ deviceNodes = [] }) => deviceNodes.length > 0)) scripts.push(`${RUN_UNITS}/device-options.sh`);
   scripts.push(...hostPathScripts(app.services).map((script) => `${RUN_UNITS}/${script}`));
   if (!isSince(version, NAMED_RESOURCES)) scripts.push(`${RUN_UNITS}/ensure.sh`);
@@ -143,7 +143,7 @@ function containerFile(service: Service, imageId: Digest, device: Device): strin
     hasEmptyWord: command.includes(''),
     credentials: credentialsOf(service),
     startPre: [
-      ...waitLines(app, service, program, folder),
+      ...waitLines(app, service, [program], folder),
       ...hostPathLines(service, folder),
       ...(nodes.length > 0 ? [commandLine('/bin/sh', [`${folder}/device-options.sh`, `--to=${deviceFile}`, ...nodes])] : []),
     ],

@@ -4,10 +4,8 @@
 # clean: what a run before has left of the container goes, whatever ended it. stop: asks its process to end, by the image's
 # own signal unless one is given, and kills it after so many seconds.
 ctr=$1 namespace=$2 container=$3 verb=$4 seconds=${5:-0} signal=${6:-}
-
-is_running() {
-    "$ctr" -n "$namespace" tasks ls 2>/dev/null | grep -q "^$container  *[0-9][0-9]*  *RUNNING"
-}
+# shellcheck source=SCRIPTDIR/container-state.sh
+. "${0%/*}/container-state.sh"
 
 kill_it() {
     "$ctr" -n "$namespace" tasks kill --all --signal SIGKILL "$container" >/dev/null 2>&1
@@ -15,10 +13,10 @@ kill_it() {
 
 case $verb in
 stop)
-    is_running || exit 0
+    is_running "$container" "$ctr" "$namespace" || exit 0
     # shellcheck disable=SC2086 # no signal is no word
     "$ctr" -n "$namespace" tasks kill ${signal:+--signal "$signal"} "$container"
-    while is_running; do
+    while is_running "$container" "$ctr" "$namespace"; do
         [ "$seconds" -gt 0 ] || { kill_it; break; }
         seconds=$((seconds - 1))
         sleep 1

@@ -1,16 +1,15 @@
 #!/bin/sh
-# Made by Boxship. Usage: await.sh DOCKER CONDITION required|optional CONTAINER UNIT
+# Made by Boxship. Usage: await.sh CONDITION required|optional UNIT CONTAINER ENGINE...
 # Ends when the condition of Compose's depends_on holds. For as long as it does not, a required dependency is waited for
 # (it may be restarted, by systemd or by a person), and an optional one that has failed is not.
-docker=$1 condition=$2 need=$3 container=$4 unit=$5
+condition=$1 need=$2 unit=$3 container=$4
+shift 4
 told='' waited=0
+# shellcheck source=SCRIPTDIR/container-state.sh
+. "${0%/*}/container-state.sh"
 
 unit_property() {
     systemctl show -p "$1" "$unit" | sed 's/^[^=]*=//'
-}
-
-container_property() {
-    "$docker" inspect -f "$1" "$container" 2>/dev/null
 }
 
 # Tells each reason once; an optional dependency is given up.
@@ -24,21 +23,18 @@ while :; do
     state=$(unit_property ActiveState)
     case $condition in
     service_started)
-        [ "$(container_property '{{.State.Running}}')" = true ] && exit 0
+        is_running "$container" "$@" && exit 0
         case $state in
         inactive) exit 0 ;; # has run, and ended well
         failed)
-            # docker's own failures are 125 to 127; 0 is a step before the container. All else came from the app.
-            case $(unit_property ExecMainStatus) in
-            0 | 125 | 126 | 127) wait_because "could not be started" ;;
-            *) exit 0 ;;
-            esac
+            # when the app has failed, it was started
+            may_be_of_engine "$(unit_property ExecMainStatus)" || exit 0
+            wait_because "has failed"
             ;;
         esac
         ;;
     service_healthy)
-        health=$(container_property '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}')
-        case $health in
+        case $(health_of "$container" "$@") in
         healthy) exit 0 ;;
         none) wait_because "has no health check" ;;
         unhealthy) wait_because "is unhealthy" ;;
