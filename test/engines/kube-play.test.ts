@@ -74,7 +74,7 @@ describe.skipIf(whyNoEngine())("objects that we make for k3s, given to podman's 
       const file = join(folder, 'plant.yaml');
       await writeFile(file, manifestText(app, k3sManifests(app, names)));
       const partition = join(folder, 'store.img');
-      await writeStorePartition(partition, podmanStore(samples.images, { epoch: EPOCH }));
+      await writeStorePartition(partition, podmanStore(samples.images, 'graphroot', { epoch: EPOCH }));
       await withMount(partition, join(folder, 'store'), 'rw', async () => {
         await withPodman({ version, graphRoot: join(folder, 'store/podman'), folders: [folder] }, async (podman) => {
           // made, not started: that takes control groups, which a booted device has

@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { plainDeviceFacts, type ContainerImage } from '@boxship/model';
+import type { ContainerImage } from '@boxship/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { treeOf } from '../../libs/engines/src/app-files.ts';
-import { podmanConfiguration } from '../../libs/engines/src/podman/configuration.ts';
-import { IMAGES } from '../../libs/engines/src/podman/socket.ts';
+import { generatedFile } from '../../libs/engines/src/entries.ts';
+import { podmanSocket } from '../../libs/engines/src/podman/socket.ts';
 import { withAdditionalStore } from '../../libs/engines/src/podman/storage-conf.ts';
 import { podmanStore } from '../../libs/engines/src/podman/store.ts';
 import { PODMAN_SUITES, withPodman, type Podman, type PodmanVersion } from '../lab/podman.mjs';
@@ -129,12 +129,12 @@ describe.skipIf(whyNoEngine())('a graph root, opened by a real podman', () => {
   }); // prettier-ignore
 
   it.each(versions)('%s: starts where no store is mounted, on a root that cannot be written', async (version) => {
-    const device = { facts: { ...plainDeviceFacts(), engines: [] }, engine: { name: 'podman', imageStore: 'additional' } };
-    const files = podmanConfiguration(device, { epoch: EPOCH }).map(({ entry }) => entry).filter(({ path }) => path.startsWith(IMAGES.slice(1)));
+    const { at, unmounted = [] } = podmanSocket('additional').mounts[0]!;
+    const files = unmounted.map((path) => generatedFile(`${at.slice(1)}/${path}`, '', 0o644, EPOCH));
     const rootfs = treeOf(files, EPOCH);
     await writeStorePartition(partition, { state: rootfs, layers: { entries: () => [] } });
     const graphRoot = join(folder, `alone-${version}`);
-    const storageConf = (text: string) => withAdditionalStore(text, join(folder, 'root', IMAGES))!;
+    const storageConf = (text: string) => withAdditionalStore(text, join(folder, 'root', at))!;
     await withMount(partition, join(folder, 'root'), 'ro', () =>
       withPodman({ version, graphRoot, storageConf, folders: [folder] }, async (podman) => {
         expect(await podman.run('images', '-q')).toBe('');

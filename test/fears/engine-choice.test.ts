@@ -92,7 +92,7 @@ describe('the engine of a variant', () => {
     expect(await cluster('store', 'cat /apps/app/manifests/boxship-app.yaml')).toBe(pod);
 
     await product.write('k8s.yaml', pod.replace('image:', 'ports: [{ containerPort: 1, hostPort: 8080 }], image:'));
-    await expect(product.lock().then(() => product.plan())).rejects.toThrow(/port 8080.*k8s\.yaml:4:.*web\.container:2:/s);
+    await expect(product.lock().then(() => product.plan())).rejects.toThrow(/web\.container:3:1: the port 8080.*k8s\.yaml:4:/s);
     await product.write('k8s.yaml', pod);
     await product.edit('boxship.yaml', (text) => text.replace('units], engine: podman', 'units], engine: k3s'));
     await product.lock();
