@@ -1,10 +1,4 @@
-import {
-  engines,
-  kernelFeatures,
-  missingOptions,
-  type Engine,
-  type KernelOption,
-} from '@boxship/engines';
+import { engines, kernelFeatures, missingOptions, type Engine, type KernelOption } from '@boxship/engines';
 import { pick } from '@boxship/model';
 import type { Check, MissingKernelOption } from './assessment.ts';
 import type { KnownFacts } from './known-facts.ts';

@@ -26,7 +26,8 @@ const LAYERS: readonly (readonly [folder: string, changes: Readonly<Record<strin
   [
     'two-engines-wrynose',
     {
-      variants: '{ basic: { apps: [web] }, pro: { extends: basic, apps: [hmi], engine: { name: podman, imageStore: additional } } }',
+      variants:
+        '{ basic: { apps: [web] }, pro: { extends: basic, apps: [hmi], engine: { name: podman, imageStore: additional } } }',
       yocto: `{ release: wrynose, ${MAINTAINER} }`,
     },
   ],
