@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { socketFiles } from '@boxship/device-socket';
 import { partitionIdentities } from '@boxship/disk';
-import { engines } from '@boxship/engines';
+import { engines, type Engine } from '@boxship/engines';
 import { runProgram } from '@boxship/host';
-import { plainDeviceFacts, type TreeEntry } from '@boxship/model';
+import { pick, plainDeviceFacts, type TreeEntry, type VariantEngine } from '@boxship/model';
 import { layerFiles, planLayer, staticFiles, type LayerFile } from './index.ts';
 import { publicKeyPem, sampleProduct } from './testing/sample-layer.ts';
 
@@ -65,7 +65,7 @@ async function expected(entries: readonly TreeEntry[]): Promise<Record<string, s
     else if (type === 'directory') tree[path] = `folder ${mode.toString(8)}`;
     else {
       const chunks: Uint8Array[] = [];
-      for await (const chunk of content!.source.open()) chunks.push(Buffer.from(chunk));
+      for await (const chunk of content?.source.open() ?? []) chunks.push(Buffer.from(chunk));
       tree[path] = `file ${mode.toString(8)}\n${Buffer.concat(chunks).toString()}`;
     }
   }
@@ -73,11 +73,15 @@ async function expected(entries: readonly TreeEntry[]): Promise<Record<string, s
 }
 
 describe('what the recipes install', () => {
-  it.each(Object.keys(engines).flatMap((engine) => ['scarthgap', 'wrynose'].map((release) => [engine, release] as const)))(
-    'is what compose would add to a rootfs: %s on %s',
+  const setups: readonly VariantEngine[] = [
+    ...Object.keys(engines).map((name) => ({ name })),
+    { name: 'podman', imageStore: 'additional' },
+  ];
+  it.each(setups.flatMap((engine) => ['scarthgap', 'wrynose'].map((release) => [engine, release] as const)))(
+    'is what compose would add to a rootfs: %o on %s',
     async (engine, release) => {
       const machines = { 'qemux86-64': 'mbr', 'imx8mp-lpddr4-evk': release === 'scarthgap' ? 'mbr' : 'gpt' } as const;
-      const product = sampleProduct({ engine, machines: '{ qemux86-64: {}, imx8mp-lpddr4-evk: {} }' });
+      const product = sampleProduct({ engine: JSON.stringify(engine), machines: '{ qemux86-64: {}, imx8mp-lpddr4-evk: {} }' });
       const files = await layerFiles(planLayer(product, { release }), { key: { publicKeyPem, development: true } });
       for (const [machine, tableType] of Object.entries(machines)) {
         const root = await mkdtemp(join(home, 'root-'));
@@ -86,11 +90,41 @@ describe('what the recipes install', () => {
         await install(files, /acme-gateway-socket_.*\.bb$/, machine, root);
         const identity = partitionIdentities('acme-gateway', machine);
         const { entries } = socketFiles({
-          engines: [(engines as Record<string, (typeof engines)['docker']>)[engine]!.socket({ facts: plainDeviceFacts(), engine: { name: engine } })],
+          engines: [pick<Engine>('engine', engines, engine.name).socket({ facts: plainDeviceFacts(), engine })],
           product: 'acme-gateway', machine, storeUuid: identity('store'), dataUuid: identity('data'), tableType, publicKeyPem, development: true,
         });
         expect(await treeAt(root)).toEqual(await expected(entries));
       }
     },
   ); // prettier-ignore
+
+  /** Runs `pkg_postinst` of podman's configuration as do_rootfs does; what it complained of. */
+  async function postinst(release: string, imageStore: string, root: string): Promise<string> {
+    const product = sampleProduct({ engine: `{ name: podman, imageStore: ${imageStore} }` });
+    const files = await layerFiles(planLayer(product, { release }), { key: { publicKeyPem, development: true } });
+    const { text } = files.find(({ path }) => /-podman-config_.*\.bb$/.test(path))!;
+    expect(text).toContain('RDEPENDS:${PN} = "container-host-config"');
+    const script = join(home, 'postinst.sh');
+    await writeFile(script, /^pkg_postinst:\$\{PN\} \(\) \{\n([^]*?)^\}/m.exec(text)![1]!);
+    const assignments = Object.entries({ ...VARIABLES, D: root }).map(([name, value]) => `${name}=${value}`);
+    const { code, stderr } = await runProgram('env', ['-i', `PATH=${process.env['PATH']}`, ...assignments, 'sh', '-e', script], { accept: [0, 1] }); // prettier-ignore
+    expect(code).toBe(stderr === '' ? 0 : 1);
+    return stderr;
+  }
+
+  it.each(['scarthgap', 'wrynose'])('changes the storage.conf that is there, on %s, or fails the build', async (release) => {
+    const root = await mkdtemp(join(home, 'root-'));
+    const file = join(root, 'etc/containers/storage.conf');
+    await mkdir(dirname(file), { recursive: true });
+    const conf = (driver: string, list: string) => `[storage]\ndriver = "${driver}"\n[storage.options]\nadditionalimagestores = [${list}\n]\n`;
+    await writeFile(file, conf('vfs', ''));
+    expect(await postinst(release, 'graphroot', root)).toBe('');
+    expect(await readFile(file, 'utf8')).toBe(conf('overlay', ''));
+    for (let time = 0; time < 2; time++) {
+      expect(await postinst(release, 'additional', root)).toBe('');
+      expect(await readFile(file, 'utf8')).toBe(conf('overlay', '"/var/lib/boxship/images",'));
+    }
+    await writeFile(file, '[storage]\ndriver = "vfs"\n');
+    expect(await postinst(release, 'additional', root)).toContain('storage.conf does not have the line that the store of containers needs: additionalimagestores');
+  }); // prettier-ignore
 });
