@@ -8,11 +8,12 @@ import { composeProduct, openProduct, planProduct, verifyRelease } from '@boxshi
 import { openCache, silent } from '@boxship/host';
 import { fileDownloads } from '@boxship/oci';
 import { DEVELOPMENT, generateKeyPair } from 'cosign-node-binding';
+import { buildExampleImages } from '../fixtures/example-images/build.mjs';
 import { buildSampleImages } from '../fixtures/images/build.mjs';
 import { buildTinyBase } from '../fixtures/tiny-base/build.mjs';
 import { PASSWORD } from './fear-product.ts';
 
-/* The three example products are planned and composed, with sample images in place of real ones. */
+/* The three example products are planned and composed. test/product/examples.test.ts boots two of them. */
 
 const EXAMPLES = fileURLToPath(new URL('../examples/', import.meta.url));
 let top = '';
@@ -20,9 +21,10 @@ beforeAll(async () => {
   top = await mkdtemp(join(tmpdir(), 'boxship-examples-'));
   process.env['COSIGN_PASSWORD'] = PASSWORD;
   buildSampleImages({ folder: join(top, 'images') });
+  await buildExampleImages({ folder: join(top, 'images') });
   const base = join(top, 'vendor.img');
   buildTinyBase(base);
-});
+}, 600_000); // mosquitto may have to be fetched
 afterAll(() => rm(top, { recursive: true, force: true }));
 
 describe.each(['headless', 'monolithic', 'microservices'])('%s', (name) => {
