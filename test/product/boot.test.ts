@@ -7,6 +7,7 @@ import { buildBaseImage } from '../fixtures/base-image/build.mjs';
 import { linesOf, shellOn } from './boot-console.ts';
 import { copyRange } from './partition-file.ts';
 import { boxship, composeSample, makeSampleProduct, readSampleRelease, type SampleRelease } from './sample-product.ts';
+import { expectNothingImported } from './start-figures.ts';
 import { buildUpdaterDisk, documentedCommands, onDevice, UPDATER_DISK } from './updater-disk.ts';
 
 // One device from its first boot to its first update, each boot going on where the one before was cut off.
@@ -100,6 +101,8 @@ describe('a device', () => {
         "docker image inspect --format '{{.RepoDigests}}' registry.example.com/acme/gateway:1.0",
       );
       expect(digests).toMatch(/acme\/gateway@sha256:[0-9a-f]{64}/);
+
+      await expectNothingImported(shell, 'docker, overlay2', 'docker.service', 'gateway');
 
       // from inside a container, and only there
       expect(await shell.must('docker exec $(docker ps -q | head -n 1) cat /opt/app/version')).toBe('1.0');
