@@ -121,6 +121,42 @@ describe.each(shells.map((shell) => [shell.join(' '), shell] as const))('with %s
     });
   });
 
+  describe("containerd's container.sh", () => {
+    /** A ctr that has the container app-db-1 until it is killed: by the first signal, or by SIGKILL alone. */
+    async function ctrWith(obeys: boolean): Promise<string> {
+      const gone = join(folder, 'gone');
+      const kill = obeys ? `touch '${gone}'` : `case "$*" in *SIGKILL*) touch '${gone}';; esac`;
+      return await program('ctr', `[ "$1 $2" = "-n acme" ] || exit 9; shift 2; case "$1 $2" in "tasks ls") [ -e '${gone}' ] || echo 'app-db-1    42    RUNNING';; *) echo "$*" >>'${folder}/said'; case "$1 $2" in "tasks kill") ${kill};; "containers info") [ ! -e '${folder}/none' ];; esac;; esac`); // prettier-ignore
+    }
+    const container = async (ctr: string, ...words: string[]) => {
+      for (const name of ['container.sh', 'container-state.sh'])
+        await copyFile(join(CONTAINERD, name), join(folder, name));
+      const { code } = await runProgram(shell[0]!, [...shell.slice(1), join(folder, 'container.sh'), ctr, 'acme', 'app-db-1', ...words], { accept: [0, 1, 2, 9], timeout: 20_000 }); // prettier-ignore
+      const said = await readFile(join(folder, 'said'), 'utf8').catch(() => '');
+      return { code, said: said.split('\n').filter(Boolean) };
+    };
+
+    it('asks by the given signal, or by that of the image, and kills when the time is over', async () => {
+      expect(await container(await ctrWith(true), 'stop', '5', 'SIGINT')).toEqual({ code: 0, said: ['tasks kill --signal SIGINT app-db-1'] }); // prettier-ignore
+      expect(await container(await ctrWith(true), 'stop', '5')).toMatchObject({
+        code: 0,
+        said: ['tasks kill --signal SIGINT app-db-1'],
+      }); // it is gone: nobody is asked
+      await rm(join(folder, 'gone'));
+      await rm(join(folder, 'said'));
+      expect(await container(await ctrWith(false), 'stop', '1')).toEqual({ code: 0, said: ['tasks kill app-db-1', 'tasks kill --all --signal SIGKILL app-db-1'] }); // prettier-ignore
+    });
+
+    it('takes away what a run before has left, and nothing where there is nothing', async () => {
+      const ctr = await ctrWith(true);
+      expect((await container(ctr, 'clean')).said).toEqual(['containers info app-db-1', 'tasks kill --all --signal SIGKILL app-db-1', 'tasks rm --force app-db-1', 'containers rm app-db-1']); // prettier-ignore
+      await rm(join(folder, 'said'));
+      await writeFile(join(folder, 'none'), '');
+      expect(await container(ctr, 'clean')).toEqual({ code: 0, said: ['containers info app-db-1'] });
+      expect((await container(ctr, 'dance')).code).toBe(2);
+    });
+  });
+
   describe('ensure.sh', () => {
     it('makes what is missing, options as they are', async () => {
       const docker = await program('docker', `case $2 in inspect) exit 1;; esac; for a; do printf '[%s]' "$a"; done`);
