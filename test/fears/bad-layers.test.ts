@@ -168,7 +168,7 @@ describe('an image', () => {
     const error = await refusal(product.lock());
     expect(error.message).toContain('linux/amd64');
     expect(`${error.message} ${error.problems[0]!.hint}`).toMatch(/linux\/arm64.*linux\/riscv64/);
-    expect(error.problems[0]!.where).toMatchObject({ line: 2 });
+    expect(error.problems[0]!.where).toMatchObject({ line: 3 });
     expect(error.problems[0]!.where!.file).toContain('compose.yaml');
   });
 });
