@@ -20,7 +20,7 @@ export interface RestrictedSet {
 const SEEDS = [
   'core-image-minimal', 'packagegroup-core-boot', 'packagegroup-core-ssh-openssh', 'linux-yocto', 'kernel-modules',
   'packagegroup-docker', 'packagegroup-podman', 'packagegroup-containerd', 'packagegroup-k3s-host', 'packagegroup-k3s-node',
-  'packagegroup-cni', 'packagegroup-netavark', 'docker-moby', 'docker-compose', 'podman', 'podman-compose', 'crun', 'runc',
+  'packagegroup-cni', 'packagegroup-netavark', 'docker-moby', 'docker-compose', 'podman', 'podman-compose', 'podman-tui', 'crun', 'runc',
   'containerd', 'nerdctl', 'k3s-server', 'k3s-agent', 'k3s-cni', 'aardvark-dns', 'netavark', 'fuse-overlayfs', 'slirp4netns',
   'e2fsprogs', 'util-linux', 'openssl', 'gptfdisk', 'parted', 'iptables', 'nftables', 'iproute2', 'ca-certificates', 'zstd',
   'grub-efi', 'systemd-boot', 'wic-tools', 'containerd-opencontainers', 'runc-docker', 'runc-opencontainers',
