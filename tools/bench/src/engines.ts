@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runProgram } from '@boxship/host';
 import type { Measured } from './measure.ts';
+import { writeProductFile } from './workload.ts';
 
 /** What a variant of each engine says, by its name: all of them are made for one base image and hold the same bundle. */
 const ENGINES = {
@@ -24,33 +25,12 @@ export const engineVariants = Object.keys(ENGINES) as EngineVariant[];
 
 /** The product of a workload with a variant for each engine, in place of the one that `writeProduct` wrote. */
 export function writeEngineVariants(folder: string, names: readonly string[], vendorImage: string): void {
-  for (const name of names) {
-    writeFileSync(
-      join(folder, 'apps', `${name}.yaml`),
-      // containerd alone has no networks to give
-      `services:\n  ${name}:\n    image: registry.example.com/bench/${name}:1\n    network_mode: host\n`,
-    );
-  }
   const apps = `[${names.join(', ')}]`;
-  writeFileSync(
-    join(folder, 'boxship.yaml'),
-    `apiVersion: boxship/v1
-product: bench
-version: "1"
-machines:
-  qemux86-64: { base: ${vendorImage} }
-apps:
-${names.map((name) => `  ${name}: { compose: apps/${name}.yaml }`).join('\n')}
-images:
-${names.map((name) => `  registry.example.com/bench/${name}:1: { from: 'oci:images/${name}' }`).join('\n')}
-  registry.example.com/rancher/pause:3.6: { from: 'oci:images/${names[0]}' }
-variants:
-${engineVariants.map((name) => `  ${name}: { apps: ${apps}, engine: ${ENGINES[name]} }`).join('\n')}
-artifacts: [raw]
-store: { reserve: 5% }
-signing: { key: ./bench.key }
-`,
-  );
+  writeProductFile(folder, names, vendorImage, {
+    variants: Object.fromEntries(engineVariants.map((name) => [name, `{ apps: ${apps}, engine: ${ENGINES[name]} }`])),
+    furtherImages: { 'registry.example.com/rancher/pause:3.6': names[0]! },
+    service: '    network_mode: host\n', // containerd alone has no networks to give
+  });
 }
 
 export interface EngineMeasures {

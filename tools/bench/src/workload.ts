@@ -95,13 +95,38 @@ export async function writeProduct(
     }
     renameSync(partial, join(folder, 'images'));
   }
+  writeProductFile(folder, names, vendorImage, {
+    variants: {
+      first: `{ apps: [${names.slice(0, -1).join(', ')}] }`,
+      second: `{ apps: [${names.join(', ')}] }`,
+    },
+  });
+  return names;
+}
+
+export interface ProductText {
+  /** What each variant says, by its name. */
+  readonly variants: Readonly<Record<string, string>>;
+  /** References of images that no app runs, and the images that they are. */
+  readonly furtherImages?: Readonly<Record<string, string>>;
+  /** Further lines of each service. */
+  readonly service?: string;
+}
+
+/** The product file of a workload, and an app for each of its images. */
+export function writeProductFile(
+  folder: string,
+  names: readonly string[],
+  vendorImage: string,
+  { variants, furtherImages = {}, service = '' }: ProductText,
+): void {
+  mkdirSync(join(folder, 'apps'), { recursive: true });
+  const reference = (name: string) => `registry.example.com/bench/${name}:1`;
   for (const name of names) {
-    mkdirSync(join(folder, 'apps'), { recursive: true });
-    writeFileSync(
-      join(folder, 'apps', `${name}.yaml`),
-      `services:\n  ${name}:\n    image: registry.example.com/bench/${name}:1\n`,
-    );
+    const text = `services:\n  ${name}:\n    image: ${reference(name)}\n${service}`;
+    writeFileSync(join(folder, 'apps', `${name}.yaml`), text);
   }
+  const images = { ...Object.fromEntries(names.map((name) => [reference(name), name])), ...furtherImages };
   writeFileSync(
     join(folder, 'boxship.yaml'),
     `apiVersion: boxship/v1
@@ -112,14 +137,16 @@ machines:
 apps:
 ${names.map((name) => `  ${name}: { compose: apps/${name}.yaml }`).join('\n')}
 images:
-${names.map((name) => `  registry.example.com/bench/${name}:1: { from: 'oci:images/${name}' }`).join('\n')}
+${Object.entries(images)
+  .map(([image, name]) => `  ${image}: { from: 'oci:images/${name}' }`)
+  .join('\n')}
 variants:
-  first: { apps: [${names.slice(0, -1).join(', ')}] }
-  second: { apps: [${names.join(', ')}] }
+${Object.entries(variants)
+  .map(([name, text]) => `  ${name}: ${text}`)
+  .join('\n')}
 artifacts: [raw]
 store: { reserve: 5% }
 signing: { key: ./bench.key }
 `,
   );
-  return names;
 }
