@@ -1,6 +1,7 @@
 import { UserError, formatByteSize, MiB, type BytePath, type FileType, type RandomReader } from '@boxship/model';
 import { FLAG, inodeXattrs, readInode, readInodeBytes, type Inode } from './ext4-inode.ts';
 import { corrupt, readSuperblock, type Ext4Superblock } from './ext4-superblock.ts';
+import { pageCache } from './page-cache.ts';
 import { MAX_LINKS, MAX_PARTS, type DirectoryEntry, type FileStat, type RootfsReader } from './rootfs-reader.ts';
 
 /** Reads an ext2, ext3 or ext4. Every method: EXT4_CORRUPT when the filesystem contradicts itself; none runs without end. */
@@ -17,9 +18,13 @@ const ENTRY_TYPES: readonly (FileType | undefined)[] = [
   undefined, 'file', 'directory', 'characterDevice', 'blockDevice', 'fifo', 'socket', 'symlink',
 ]; // prettier-ignore
 
-/** Opens the ext4 in `reader`. Errors: ROOTFS_NOT_EXT4, EXT4_UNSUPPORTED, EXT4_CORRUPT, EXT4_TRUNCATED. */
-export async function openExt4(reader: RandomReader): Promise<Ext4Reader> {
-  const superblock = await readSuperblock(reader);
+/**
+ * Opens the ext4 in `content`, which must not change while it is read. Errors: ROOTFS_NOT_EXT4, EXT4_UNSUPPORTED, EXT4_CORRUPT,
+ * EXT4_TRUNCATED.
+ */
+export async function openExt4(content: RandomReader): Promise<Ext4Reader> {
+  const superblock = await readSuperblock(content);
+  const reader = pageCache(content);
   const directories = new Map<number, Promise<Map<string, DirectoryEntry>>>();
 
   const list = (inode: Inode) => {
