@@ -1,7 +1,7 @@
 import { rm, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ArtifactSink } from '@boxship/formats';
-import { makeFolder, partialPath, releaseMemory } from '@boxship/host';
+import { makeFolder, partialPath, programRoom, releaseMemory, sideBySide } from '@boxship/host';
 import { UserError, formatByteSize, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
@@ -185,16 +185,12 @@ export async function finishRelease(
   told: Partial<Pick<Release, 'rootfsChanges' | 'madeFrom'>> = {},
 ): Promise<Release> {
   const { variant, plan } = prepared;
-  const files: ReleaseFile[] = [];
-  for (const sink of sinks) {
-    files.push(
-      ...(await sink.finish({
-        progress: open.progress,
-        signer: await updateSigner(open),
-        ...(signal ? { signal } : {}),
-      })),
-    );
-  }
+  const options = { progress: open.progress, signer: await updateSigner(open), room: programRoom() };
+  const finished = await sideBySide(
+    sinks.map((sink) => (stop) => sink.finish({ ...options, signal: stop })),
+    { signal },
+  );
+  const files: ReleaseFile[] = finished.flat();
   files.push(...(await writeDocuments(staging, prepared, files, await open.signer(), told.madeFrom)));
   const release: Release = {
     kind: 'boxship-release',

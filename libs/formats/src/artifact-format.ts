@@ -1,5 +1,5 @@
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
-import type { Progress } from '@boxship/host';
+import type { ProgramRoom, Progress } from '@boxship/host';
 import type {
   ArtifactOptions,
   ByteRange,
@@ -99,6 +99,8 @@ export interface SinkOptions {
   readonly progress: Progress;
   /** For formats whose signature is inside. */
   readonly signer: UpdateSigner;
+  /** Of all that the run makes side by side. */
+  readonly room: ProgramRoom;
   readonly signal?: AbortSignal;
 }
 

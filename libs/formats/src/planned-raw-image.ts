@@ -1,7 +1,7 @@
 import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestImage, type ImageDigests } from '@boxship/disk';
-import { makeFolder, partialPath } from '@boxship/host';
+import { makeFolder, partialPath, sideBySide } from '@boxship/host';
 import type { ArtifactOptions, ByteRange, Digest, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { PlannedArtifact, SinkOptions } from './artifact-format.ts';
@@ -126,7 +126,16 @@ async function digestWhileWritten(
   });
 }
 
-/** Every file of every form, each once; the plain image goes unless it is one of them. */
+/**
+ * Forms that are made at the same time. Each holds a few MiB of buffers; the programs that they start have bounds of their own, and a
+ * form that waits for what another one makes is one of these, too.
+ */
+const FORMS_AT_ONCE = 6;
+
+/**
+ * Every file of every form, each once, in the order of the forms; the plain image goes unless it is one of them. The forms are made
+ * side by side. Errors: that of the form that failed first, when all have ended.
+ */
 async function writeForms(
   folder: string,
   outline: PlannedDiskImage & Pick<WrittenDiskImage, 'digests' | 'payload'>,
@@ -136,6 +145,7 @@ async function writeForms(
   const made = new Map<string, Promise<ArtifactFile>>();
   const shared = new Map<string, Promise<unknown>>();
   const sharedFolder = partialPath(join(folder, `${outline.name}.parts`));
+  let sharedReady: Promise<void> | undefined;
   const image: WrittenDiskImage = {
     ...outline,
     path: join(folder, outline.name),
@@ -145,17 +155,23 @@ async function writeForms(
       return await file;
     },
     async share<T>(name: string, make: (folder: string) => Promise<T>) {
-      if (shared.size === 0) await makeFolder(sharedFolder);
-      const one = (shared.get(name) as Promise<T> | undefined) ?? make(sharedFolder);
+      sharedReady ??= makeFolder(sharedFolder);
+      const one = (shared.get(name) as Promise<T> | undefined) ?? sharedReady.then(() => make(sharedFolder));
       shared.set(name, one);
       return await one;
     },
   };
   const files = new Map<string, ArtifactFile>();
   try {
-    for (const { form, options } of wanted) {
-      for (const file of await form.write(image, options, sink)) files.set(file.name, file);
-    }
+    const made = await sideBySide(
+      wanted.map(
+        ({ form, options }) =>
+          (signal) =>
+            form.write(image, options, { ...sink, signal }),
+      ),
+      { signal: sink.signal, atOnce: FORMS_AT_ONCE },
+    );
+    for (const file of made.flat()) files.set(file.name, file);
   } finally {
     await rm(sharedFolder, { recursive: true, force: true, maxRetries: 3 });
   }

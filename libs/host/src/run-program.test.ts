@@ -55,6 +55,13 @@ describe('runProgram', () => {
     });
   });
 
+  it('that is stopped for a reason fails with it', async () => {
+    const stop = new AbortController();
+    const running = sh('sleep 60', { signal: stop.signal });
+    setTimeout(() => stop.abort(new Error('the disk is full')), 20);
+    await expect(running).rejects.toThrow('the disk is full');
+  });
+
   it('does not start when it was stopped before', async () => {
     await expect(sh('exit 0', { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
   });

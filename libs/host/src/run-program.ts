@@ -38,7 +38,8 @@ export function programPath(): string {
 
 /**
  * Runs a program with an argument list (never a shell string) and returns what it printed.
- * Errors: PROGRAM_MISSING (with the Debian package), PROGRAM_FAILED (with the end of its stderr), PROGRAM_TIMEOUT.
+ * Errors: PROGRAM_MISSING (with the Debian package), PROGRAM_FAILED (with the end of its stderr), PROGRAM_TIMEOUT; the reason of
+ * the signal when that stopped it, once it has ended.
  */
 export async function runProgram(
   program: string,
@@ -72,7 +73,8 @@ export async function runProgram(
     child.stderr!.on('data', (chunk: Buffer) => stderr.push(chunk));
     let failure: Error | undefined;
     child.on('error', (error: NodeJS.ErrnoException) => {
-      failure = error.code === 'ENOENT' ? programMissing(program) : error;
+      const stopped = options.signal?.aborted ? (options.signal.reason as Error) : error;
+      failure = error.code === 'ENOENT' ? programMissing(program) : stopped;
       if (child.pid !== undefined) return; // stopped by the signal: 'close' comes when it has really ended
       clearTimeout(timer);
       reject(failure);

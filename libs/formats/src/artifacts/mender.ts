@@ -62,9 +62,10 @@ function fileName(image: Pick<PlannedDiskImage, 'name'>, options: ArtifactOption
 async function writeArtifact(
   image: WrittenDiskImage,
   options: ArtifactOptions,
-  { progress, signal, signer }: SinkOptions,
+  sink: SinkOptions,
   path: string,
 ): Promise<Omit<ArtifactFile, 'name'>> {
+  const { progress, signal, signer } = sink;
   const step = progress.start(`writing ${fileName(image, options)}`);
   try {
     const { epoch } = image.variant;
@@ -87,7 +88,7 @@ async function writeArtifact(
         { name: 'manifest', pieces: [manifest] },
         { name: 'manifest.sig', pieces: [Buffer.from(await rawSignature(signer, manifest))] },
         { name: 'header.tar.gz', pieces: [header] },
-        await dataArchive(image, inside!, optionsOf(options), signal),
+        await dataArchive(image, inside!, optionsOf(options), sink),
       ],
       epoch,
       signal,
@@ -135,12 +136,12 @@ async function dataArchive(
   image: WrittenDiskImage,
   inside: UpdateImage,
   { compression }: MenderOptions,
-  signal: AbortSignal | undefined,
+  sink: SinkOptions,
 ): Promise<TarFile> {
   const before = tarHeader(fileEntry(inside.name, inside.size, image.variant.epoch));
   const behind = Buffer.alloc((-inside.size & 511) + TAR_END);
   if (compression === 'none') return { name: 'data/0000.tar', pieces: [before, inside, behind] };
-  const packed = await compressedImage(image, inside, 'gzip', signal);
+  const packed = await compressedImage(image, inside, 'gz', sink);
   return { name: 'data/0000.tar.gz', pieces: [storedMember(before), packed, storedMember(behind)] };
 }
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { link, open, rm, stat } from 'node:fs/promises';
+import { link, open, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { hashFile } from '@boxship/disk';
 import { makeFolder, runProgram, writeFileAtomically } from '@boxship/host';
-import type { ArtifactOptions, Variant } from '@boxship/model';
+import { MiB, type ArtifactOptions, type Variant } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
 import { checkCertificate, signingCertificate } from '../cms/certificate.ts';
@@ -57,12 +57,15 @@ function fileName(image: Pick<PlannedDiskImage, 'name'>, options: ArtifactOption
 
 /**
  * Arguments that make equal bytes with one version of mksquashfs, whoever runs it when and where. By itself it takes a quarter
- * of the memory.
+ * of the memory; with these 33 MiB of a partition of 250 MiB, and what `-mem` says at most.
  */
 const squashfsOptions = (epoch: number) => [
   '-noappend', '-quiet', '-no-progress', '-all-root', '-no-xattrs', '-no-exports', '-comp', 'gzip', '-Xcompression-level', '6', '-b', '131072',
   '-mkfs-time', String(epoch), '-all-time', String(epoch), '-root-mode', '755', '-mem', '96M', '-processors', '2',
 ]; // prettier-ignore
+
+/** Bytes: `-mem`, and the program itself. */
+const SQUASHFS_MEMORY = 100 * MiB;
 
 async function writeBundle(
   image: WrittenDiskImage,
@@ -70,7 +73,7 @@ async function writeBundle(
   sink: SinkOptions,
   path: string,
 ): Promise<Omit<ArtifactFile, 'name'>> {
-  const { progress, signal, signer } = sink;
+  const { progress, room, signal, signer } = sink;
   const step = progress.start(`writing ${fileName(image, options)}`);
   try {
     const { product, epoch } = image.variant;
@@ -82,8 +85,8 @@ async function writeBundle(
       await makeFolder(content);
       for (const { name, path: file } of images) await link(file, join(content, name));
       await writeFileAtomically(join(content, MANIFEST), manifest);
-      await runProgram('mksquashfs', [content, path, ...squashfsOptions(epoch)], signal ? { signal } : {});
-      await rm(content, { recursive: true }); // gzip leaves alone what has other links
+      const args = [content, path, ...squashfsOptions(epoch)];
+      await room.take(SQUASHFS_MEMORY, () => runProgram('mksquashfs', args, signal ? { signal } : {}), signal);
     });
     const { size } = await stat(path); // mksquashfs pads to 4096
     const signature =

@@ -2,7 +2,7 @@ import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile, hashParts } from '@boxship/disk';
 import { planTar, readRootfsTree, writeTar, type TarPlan } from '@boxship/filesystem';
-import { closeSynced, fileWriter, withPath, writeFileAtomically } from '@boxship/host';
+import { closeSynced, fileWriter, sideBySide, withPath, writeFileAtomically } from '@boxship/host';
 import type { ArtifactOptions, ByteRange, ContentSource, Tree } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import {
@@ -11,6 +11,7 @@ import {
   type ArtifactSink,
   type PlannedArtifact,
   type PlannedFormat,
+  type SinkOptions,
 } from '../artifact-format.ts';
 import { compressFile, compressorOf, type FileCompression } from '../compress-file.ts';
 import { planPayload, type PayloadPlan } from '../payload.ts';
@@ -143,27 +144,43 @@ async function openArchives(
         : [],
     settle: () => closeSynced(handle, path),
     async finish(sink) {
-      const files: ArtifactFile[] = [];
-      for (const [role, name] of Object.entries(archives) as [keyof Payloads, string][]) {
-        const file = join(folder, name);
-        const plan = payloads[role];
-        const { size, digest, parts } = await hashParts(file, plan.parts.map(({ ranges }) => ranges)); // prettier-ignore
-        const plain = { name, size, digest, payload: plan.payload(parts) };
-        for (const compression of compressions) {
-          if (compression === 'none') files.push(plain);
-          else {
-            const packed = await compressFile(file, compression, sink);
-            files.push({ name: `${name}.${compression}`, ...packed, unpacked: { size, digest }, payload: plain.payload }); // prettier-ignore
-          }
-        }
-        if (!compressions.includes('none')) await unlink(file);
-      }
+      const finished = await sideBySide(
+        (Object.entries(archives) as [keyof Payloads, string][]).map(
+          ([role, name]) =>
+            (signal) =>
+              finishArchive(folder, name, payloads[role], compressions, { ...sink, signal }),
+        ),
+        { signal: sink.signal },
+      );
       const path = join(folder, partitionsFile.name);
       await writeFileAtomically(path, partitionsFile.text);
-      return [...files, { name: partitionsFile.name, ...(await hashFile(path)) }];
+      return [...finished.flat(), { name: partitionsFile.name, ...(await hashFile(path)) }];
     },
     abandon: () => handle.close(),
   };
+}
+
+/** The archive in every compression that is wanted; the plain one goes when it is none of them. */
+async function finishArchive(
+  folder: string,
+  name: string,
+  plan: PayloadPlan,
+  compressions: readonly Compression[],
+  sink: SinkOptions,
+): Promise<readonly ArtifactFile[]> {
+  const path = join(folder, name);
+  const { size, digest, parts } = await hashParts(path, plan.parts.map(({ ranges }) => ranges)); // prettier-ignore
+  const payload = plan.payload(parts);
+  const files = await sideBySide(
+    compressions.map((compression) => async (signal): Promise<ArtifactFile> => {
+      if (compression === 'none') return { name, size, digest, payload };
+      const packed = await compressFile(path, compression, { ...sink, signal });
+      return { name: `${name}.${compression}`, ...packed, unpacked: { size, digest }, payload };
+    }),
+    { signal: sink.signal },
+  );
+  if (!compressions.includes('none')) await unlink(path);
+  return files;
 }
 
 /** The place of the signature in the archive of the store: the same bytes that it has in the file system. */

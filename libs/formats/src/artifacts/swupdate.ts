@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { hashFile } from '@boxship/disk';
+import { sideBySide } from '@boxship/host';
 import { UserError, type ArtifactOptions, type Digest, type Variant } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import type { SinkOptions } from '../artifact-format.ts';
 import { checkCertificate, signingCertificate } from '../cms/certificate.ts';
 import { cmsSignature } from '../cms/signed-data.ts';
+import { compressorOf, type FileCompression } from '../compress-file.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 import { appendFile, writeNewArchive } from '../update/archive-file.ts';
 import { certificateName, writeCertificate } from '../update/certificate-file.ts';
@@ -18,7 +20,6 @@ import {
   updateName,
   compressedImage,
   updateImages,
-  type ImageCompressor,
   type UpdateImage,
 } from '../update/update-images.ts';
 import { updatePayload } from '../update/update-payload.ts';
@@ -57,10 +58,7 @@ export const swupdate: DiskImageForm = {
   },
   checkKey: checkCertificate,
   describe: (options) => `swupdate with content ${String(options['content'])}`,
-  programs: (options) => {
-    const program = COMPRESSORS[optionsOf(options).compression];
-    return program === undefined ? [] : [program];
-  },
+  programs: (options) => compressorOf(COMPRESSIONS[optionsOf(options).compression] ?? 'none'),
   async files(image, options) {
     // what is compressed may fit, which only its writing tells
     if (optionsOf(options).compression === 'none') {
@@ -84,7 +82,11 @@ function fileName(image: Pick<PlannedDiskImage, 'name'>, options: ArtifactOption
 }
 
 /** SWUpdate calls gzip "zlib". */
-const COMPRESSORS: Readonly<Record<string, ImageCompressor | undefined>> = { zlib: 'gzip', zstd: 'zstd' };
+const COMPRESSIONS: Readonly<Record<SwupdateOptions['compression'], FileCompression | undefined>> = {
+  none: undefined,
+  zlib: 'gz',
+  zstd: 'zst',
+};
 
 /** An image as it lies in the archive. */
 interface Member {
@@ -98,18 +100,22 @@ interface Member {
 async function writeSwu(
   image: WrittenDiskImage,
   options: ArtifactOptions,
-  { progress, signal, signer }: SinkOptions,
+  sink: SinkOptions,
   path: string,
 ): Promise<Omit<ArtifactFile, 'name'>> {
+  const { progress, signal, signer } = sink;
   const step = progress.start(`writing ${fileName(image, options)}`);
   try {
     const certificate = await signingCertificate(signer, `${image.variant.product} updates`);
-    const members: Member[] = [];
-    for (const one of await updateImages(image, options, signal)) {
-      const compressor = COMPRESSORS[optionsOf(options).compression];
-      const file = compressor ? await compressedImage(image, one, compressor, signal) : one;
-      members.push({ ...file, image: one });
-    }
+    const compression = COMPRESSIONS[optionsOf(options).compression];
+    const images = await updateImages(image, options, signal);
+    const members = await sideBySide(
+      images.map((one) => async (stop): Promise<Member> => {
+        const file = compression ? await compressedImage(image, one, compression, { ...sink, signal: stop }) : one;
+        return { ...file, image: one };
+      }),
+      { signal },
+    );
     const description = Buffer.from(descriptionOf(image.variant, optionsOf(options), members));
     const digest = createHash('sha256').update(description).digest();
     const signature = await cmsSignature({ digest }, certificate, signer);

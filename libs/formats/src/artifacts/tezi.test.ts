@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planExt4 } from '@boxship/filesystem';
-import { openCache, runProgram, silent } from '@boxship/host';
+import { openCache, programRoom, runProgram, silent } from '@boxship/host';
 import { bytesSource, type Tree, type TreeEntry, type UserError, type Variant } from '@boxship/model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AddedFiles, ArtifactRelease, PlannedArtifact } from '../artifact-format.ts';
@@ -93,6 +93,7 @@ async function write(path: string, options: Record<string, unknown> = {}, socket
       await sink.settle();
       const [file] = await sink.finish({
         progress: silent,
+        room: programRoom(),
         signer: { publicKeyPem: '', sign: () => Promise.reject(new Error('no signature in it')) },
       });
       const { stdout } = await runProgram('sha256sum', [join(out, file!.name)]);

@@ -1,8 +1,11 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { copySparse, hashFile } from '@boxship/disk';
-import { fileWriter, openFileReader, runProgram, withPath } from '@boxship/host';
-import { readerSlice, UserError, type ArtifactOptions, type Digest } from '@boxship/model';
+import { createHash } from 'node:crypto';
+import { copySparse } from '@boxship/disk';
+import { fileWriter, sideBySide, withPath } from '@boxship/host';
+import { UserError, type ArtifactOptions, type Digest } from '@boxship/model';
+import type { SinkOptions } from '../artifact-format.ts';
+import { compressFile, type FileCompression } from '../compress-file.ts';
 import type { PlannedDiskImage, WrittenDiskImage } from '../disk-image-form.ts';
 
 /** What an update replaces: the store alone, the slot of the rootfs alone, or both. */
@@ -50,55 +53,60 @@ export async function updateImages(
   options: ArtifactOptions,
   signal: AbortSignal | undefined,
 ): Promise<readonly UpdateImage[]> {
-  const images: UpdateImage[] = [];
-  for (const role of rolesOf(options)) {
-    const make = async (folder: string): Promise<UpdateImage> => {
-      signal?.throwIfAborted();
-      const name = imageFileName(role);
-      const path = join(folder, name);
-      await extract(image, role, path);
-      return { role, path, name, ...(await hashFile(path)) };
-    };
-    images.push(await image.share(role, make));
-  }
-  return images;
+  return await sideBySide(
+    rolesOf(options).map((role) => (stop) => {
+      return image.share(role, async (folder): Promise<UpdateImage> => {
+        const name = imageFileName(role);
+        const path = join(folder, name);
+        const { size } = image.places[role];
+        return { role, path, name, size, digest: await extract(image, role, path, stop) };
+      });
+    }),
+    { signal },
+  );
 }
-
-/** As for disk images: equal bytes whatever the number of cores. */
-const COMPRESSORS = {
-  gzip: { suffix: '.gz', args: ['-n', '-6', '-k'] },
-  zstd: { suffix: '.zst', args: ['-9', '-T2', '-q', '-k'] },
-} as const;
-
-export type ImageCompressor = keyof typeof COMPRESSORS;
 
 /** The image as a compressed file, made once for all updates that take it so. */
 export async function compressedImage(
   image: WrittenDiskImage,
   { role, path, name }: UpdateImage,
-  program: ImageCompressor,
-  signal: AbortSignal | undefined,
+  compression: FileCompression,
+  sink: SinkOptions,
 ): Promise<Omit<UpdateImage, 'role'>> {
-  const { suffix, args } = COMPRESSORS[program];
-  return await image.share(`${role}${suffix}`, async () => {
-    await runProgram(program, [...args, '--', path], signal ? { signal } : {});
-    return { path: `${path}${suffix}`, name: `${name}${suffix}`, ...(await hashFile(`${path}${suffix}`)) };
+  return await image.share(`${role}.${compression}`, async () => {
+    const packed = await compressFile(path, compression, sink);
+    return { path: `${path}.${compression}`, name: `${name}.${compression}`, ...packed };
   });
 }
 
-async function extract({ path: from, places }: WrittenDiskImage, role: ImageRole, path: string): Promise<void> {
+/** Returns the digest of the partition. */
+async function extract(
+  { path: from, places }: WrittenDiskImage,
+  role: ImageRole,
+  path: string,
+  signal: AbortSignal,
+): Promise<Digest> {
   const { start, size } = places[role];
-  await using reader = await openFileReader(from);
-  const handle = await open(path, 'wx', 0o644);
+  const hash = createHash('sha256');
+  const disk = await open(from, 'r');
   try {
-    await handle.chmod(0o644); // it shows in a squashfs
-    await handle.truncate(size);
-    await copySparse(readerSlice(reader, start, size), fileWriter(handle, path), [{ start: 0, end: size }]);
-  } catch (error) {
-    throw withPath(error, path);
+    const handle = await open(path, 'wx', 0o644);
+    try {
+      await handle.chmod(0o644); // it shows in a squashfs
+      await handle.truncate(size);
+      const file = fileWriter(handle, path);
+      const shifted = { write: (position: number, bytes: Uint8Array) => file.write(position - start, bytes) };
+      const onBytes = () => signal.throwIfAborted();
+      await copySparse(disk, shifted, [{ start, end: start + size }], { hash, onBytes });
+    } catch (error) {
+      throw withPath(error, path);
+    } finally {
+      await handle.close();
+    }
   } finally {
-    await handle.close();
+    await disk.close();
   }
+  return `sha256:${hash.digest('hex')}`;
 }
 
 /** `content` as it was written, with its default. Errors: BAD_CONTENT. */
