@@ -1,7 +1,7 @@
 import { rm, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ArtifactSink } from '@boxship/formats';
-import { makeFolder, partialPath, programRoom, releaseMemory, sideBySide } from '@boxship/host';
+import { makeFolder, partialPath, programRoom, releaseMemory, sideBySide, type ProgramRoom } from '@boxship/host';
 import { UserError, formatByteSize, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
@@ -154,6 +154,9 @@ async function composeGroup(
   }
 }
 
+/** Variants whose artifacts are made of written images at the same time: their programs share one room. */
+const FINISHED_AT_ONCE = 2;
+
 async function writeVariants(
   open: OpenProduct,
   works: readonly VariantWork[],
@@ -163,17 +166,27 @@ async function writeVariants(
   try {
     const scatter = await scatterFromEarlier(out, open.cache);
     const sinks = await writeArtifacts(open.progress, works, { signal, scatter });
-    for (const work of works) {
-      signal?.throwIfAborted();
-      const release = await finishRelease(open, work, sinks.get(work)!, signal);
-      await putInPlace(work.staging, work.folder);
-      const { variant } = work.prepared;
-      await recordComposed(work.folder, variant, release, open);
-      composed.set(variant, { variant, folder: work.folder, unchanged: false, release });
-    }
+    const room = programRoom();
+    await sideBySide(
+      works.map((work) => async (stop) => {
+        const release = await finishRelease(open, work, sinks.get(work)!, { room, signal: stop });
+        stop.throwIfAborted(); // what takes the place of an earlier release is the last thing
+        await putInPlace(work.staging, work.folder);
+        const { variant } = work.prepared;
+        await recordComposed(work.folder, variant, release, open);
+        composed.set(variant, { variant, folder: work.folder, unchanged: false, release });
+      }),
+      { signal, atOnce: FINISHED_AT_ONCE },
+    );
   } finally {
     for (const { staging } of works) await rm(staging, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+interface FinishOptions {
+  /** Of all that is made side by side; default: one of its own. */
+  readonly room?: ProgramRoom;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Signs what is in the staging folder and says what it is; `told` goes before what the plan says. */
@@ -181,11 +194,11 @@ export async function finishRelease(
   open: OpenProduct,
   { prepared, staging }: VariantWork,
   sinks: readonly ArtifactSink[],
-  signal: AbortSignal | undefined,
+  { room = programRoom(), signal }: FinishOptions,
   told: Partial<Pick<Release, 'rootfsChanges' | 'madeFrom'>> = {},
 ): Promise<Release> {
   const { variant, plan } = prepared;
-  const options = { progress: open.progress, signer: await updateSigner(open), room: programRoom() };
+  const options = { progress: open.progress, signer: await updateSigner(open), room };
   const finished = await sideBySide(
     sinks.map((sink) => (stop) => sink.finish({ ...options, signal: stop })),
     { signal },

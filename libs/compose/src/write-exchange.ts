@@ -82,7 +82,7 @@ export async function writeExchange(
     const sinks = (await writeArtifacts(open.progress, [work], { signal, scatter })).get(work)!;
     signal?.throwIfAborted();
     const { rootfsChanges, madeFrom } = exchange;
-    const release = await finishRelease(open, work, sinks, signal, { rootfsChanges, madeFrom });
+    const release = await finishRelease(open, work, sinks, { signal }, { rootfsChanges, madeFrom });
     await putInPlace(work.staging, folder);
     return release;
   } finally {

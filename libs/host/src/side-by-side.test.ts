@@ -40,13 +40,13 @@ describe('jobs side by side', () => {
     const seen: string[] = [];
     const failing = sideBySide(
       [
-        (signal) => untilStopped(signal, () => seen.push('stopped')),
+        (signal: AbortSignal) => untilStopped(signal, () => seen.push('stopped')),
         () => after(10).then(() => Promise.reject(new Error('the real one'))),
         async () => {
           await after(60); // it does not listen
           seen.push('ended');
         },
-        () => Promise.resolve(seen.push('begun too late')),
+        async () => void seen.push('begun too late'),
       ],
       { atOnce: 3 },
     );

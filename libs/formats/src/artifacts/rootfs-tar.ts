@@ -1,6 +1,6 @@
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile, hashParts } from '@boxship/disk';
+import { hashFile, hashParts, streamDigests, type StreamDigests } from '@boxship/disk';
 import { planTar, readRootfsTree, writeTar, type TarPlan } from '@boxship/filesystem';
 import { closeSynced, fileWriter, sideBySide, withPath, writeFileAtomically } from '@boxship/host';
 import type { ArtifactOptions, ByteRange, ContentSource, Tree } from '@boxship/model';
@@ -130,12 +130,18 @@ async function openArchives(
     throw withPath(error, path);
   }
   const target = fileWriter(handle, path);
+  /** Of the archives whose bytes were written in order. */
+  const digested = new Map<string, StreamDigests>();
+  const rangesOf = (role: keyof Payloads) => payloads[role].parts.map(({ ranges }) => ranges);
   const holds = ({ id }: ContentSource) => storePlan.sources().some((source) => source.id === id);
   return {
     async writeFrame(onBytes) {
       await storePlan.writeMetadata(target);
-      await writeArchive(join(folder, archives.rootfs), tree, onBytes, signal);
-      await writeArchive(join(folder, archives.data), dataTree, () => {}, signal);
+      const write = async (role: keyof Payloads, content: Tree, count: typeof onBytes) => {
+        digested.set(role, await writeArchive(join(folder, archives[role]), content, rangesOf(role), count, signal));
+      };
+      await write('rootfs', tree, onBytes);
+      await write('data', dataTree, () => {});
     },
     contentWriters: (source) => (holds(source) ? [storePlan.contentWriter(source, target)] : []),
     scatterTargets: (source) =>
@@ -145,11 +151,10 @@ async function openArchives(
     settle: () => closeSynced(handle, path),
     async finish(sink) {
       const finished = await sideBySide(
-        (Object.entries(archives) as [keyof Payloads, string][]).map(
-          ([role, name]) =>
-            (signal) =>
-              finishArchive(folder, name, payloads[role], compressions, { ...sink, signal }),
-        ),
+        (Object.entries(archives) as [keyof Payloads, string][]).map(([role, name]) => async (signal) => {
+          const digests = digested.get(role) ?? (await hashParts(join(folder, name), rangesOf(role)));
+          return await finishArchive(folder, name, digests, payloads[role], compressions, { ...sink, signal });
+        }),
         { signal: sink.signal },
       );
       const path = join(folder, partitionsFile.name);
@@ -164,12 +169,12 @@ async function openArchives(
 async function finishArchive(
   folder: string,
   name: string,
+  { size, digest, parts }: StreamDigests,
   plan: PayloadPlan,
   compressions: readonly Compression[],
   sink: SinkOptions,
 ): Promise<readonly ArtifactFile[]> {
   const path = join(folder, name);
-  const { size, digest, parts } = await hashParts(path, plan.parts.map(({ ranges }) => ranges)); // prettier-ignore
   const payload = plan.payload(parts);
   const files = await sideBySide(
     compressions.map((compression) => async (signal): Promise<ArtifactFile> => {
@@ -196,13 +201,15 @@ function placeOfSignature({ storeTree, signature, store }: ArtifactRelease, plan
   throw new Error('the store has no signature');
 }
 
-/** An archive whose bytes come in order: those of the vendor's rootfs, and small ones. */
+/** An archive whose bytes come in order: those of the vendor's rootfs, and small ones. Digests it on the way, and parts of it. */
 async function writeArchive(
   path: string,
   tree: Tree,
+  parts: readonly (readonly ByteRange[])[],
   onBytes: (bytes: number) => void,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<StreamDigests> {
+  const digests = streamDigests(parts);
   const handle = await open(path, 'wx', 0o644);
   try {
     let buffer: Uint8Array[] = [];
@@ -216,12 +223,14 @@ async function writeArchive(
       buffered = 0;
     };
     for await (const chunk of writeTar(tree, signal)) {
+      digests.add(chunk);
       buffer.push(Uint8Array.from(chunk)); // sources use their chunks again
       buffered += chunk.length;
       if (buffered >= 1 << 20) await flush();
     }
     if (buffered > 0) await flush();
     await closeSynced(handle, path);
+    return digests.digests();
   } catch (error) {
     await handle.close().catch(() => {});
     throw error;
