@@ -47,8 +47,9 @@ export async function copySparse(
       const { start } = next;
       const bytes = await next.bytes;
       next = readNext();
-      hash?.update(bytes);
-      await writeData(target, start, bytes, written);
+      const done = writeData(target, start, bytes, written);
+      hash?.update(bytes); // while they are written
+      await done;
       onBytes?.(bytes.length);
     }
   } finally {

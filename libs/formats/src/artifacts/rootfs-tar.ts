@@ -1,9 +1,9 @@
 import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile, hashParts, streamDigests, type StreamDigests } from '@boxship/disk';
+import { digestImage, hashFile, streamDigests, type StreamDigests } from '@boxship/disk';
 import { planTar, readRootfsTree, writeTar, type TarPlan } from '@boxship/filesystem';
 import { closeSynced, fileWriter, sideBySide, withPath, writeFileAtomically } from '@boxship/host';
-import type { ArtifactOptions, ByteRange, ContentSource, Tree } from '@boxship/model';
+import { MiB, type ArtifactOptions, type ByteRange, type ContentSource, type Tree } from '@boxship/model';
 import type { ArtifactFile } from '../artifact-file.ts';
 import {
   changesOf,
@@ -152,7 +152,7 @@ async function openArchives(
     async finish(sink) {
       const finished = await sideBySide(
         (Object.entries(archives) as [keyof Payloads, string][]).map(([role, name]) => async (signal) => {
-          const digests = digested.get(role) ?? (await hashParts(join(folder, name), rangesOf(role)));
+          const digests = digested.get(role) ?? (await digestInThread(join(folder, name), rangesOf(role), signal));
           return await finishArchive(folder, name, digests, payloads[role], compressions, { ...sink, signal });
         }),
         { signal: sink.signal },
@@ -163,6 +163,16 @@ async function openArchives(
     },
     abandon: () => handle.close(),
   };
+}
+
+/** By a thread of its own: other artifacts are made meanwhile. */
+async function digestInThread(
+  path: string,
+  parts: readonly (readonly ByteRange[])[],
+  signal: AbortSignal,
+): Promise<StreamDigests> {
+  const { sha256, size, parts: found } = await digestImage(path, [], { parts, signal });
+  return { digest: sha256, size, parts: found };
 }
 
 /** The archive in every compression that is wanted; the plain one goes when it is none of them. */
@@ -211,27 +221,38 @@ async function writeArchive(
 ): Promise<StreamDigests> {
   const digests = streamDigests(parts);
   const handle = await open(path, 'wx', 0o644);
+  const file = fileWriter(handle, path);
+  // one is filled while the other is written
+  let [filling, other] = [Buffer.allocUnsafeSlow(MiB), Buffer.allocUnsafeSlow(MiB)];
+  let filled = 0;
+  let position = 0;
+  let writing = Promise.resolve();
+  const flush = async () => {
+    await writing;
+    const bytes = filling.subarray(0, filled);
+    writing = file.write(position, bytes).then(() => onBytes(bytes.length));
+    writing.catch(() => {}); // told where it is waited for
+    digests.add(bytes);
+    position += filled;
+    filled = 0;
+    [filling, other] = [other, filling];
+  };
   try {
-    let buffer: Uint8Array[] = [];
-    let buffered = 0;
-    const flush = async () => {
-      await handle.writev(buffer).catch((error: unknown) => {
-        throw withPath(error, path);
-      });
-      onBytes(buffered);
-      buffer = [];
-      buffered = 0;
-    };
     for await (const chunk of writeTar(tree, signal)) {
-      digests.add(chunk);
-      buffer.push(Uint8Array.from(chunk)); // sources use their chunks again
-      buffered += chunk.length;
-      if (buffered >= 1 << 20) await flush();
+      for (let at = 0; at < chunk.length;) {
+        const count = Math.min(chunk.length - at, filling.length - filled);
+        filling.set(chunk.subarray(at, at + count), filled);
+        at += count;
+        filled += count;
+        if (filled === filling.length) await flush();
+      }
     }
-    if (buffered > 0) await flush();
+    await flush();
+    await writing;
     await closeSynced(handle, path);
     return digests.digests();
   } catch (error) {
+    await writing.catch(() => {});
     await handle.close().catch(() => {});
     throw error;
   }
