@@ -57,15 +57,15 @@ function fileName(image: Pick<PlannedDiskImage, 'name'>, options: ArtifactOption
 
 /**
  * Arguments that make equal bytes with one version of mksquashfs, whoever runs it when and where. By itself it takes a quarter
- * of the memory; with these 33 MiB of a partition of 250 MiB, and what `-mem` says at most.
+ * of the memory.
  */
 const squashfsOptions = (epoch: number) => [
   '-noappend', '-quiet', '-no-progress', '-all-root', '-no-xattrs', '-no-exports', '-comp', 'gzip', '-Xcompression-level', '6', '-b', '131072',
   '-mkfs-time', String(epoch), '-all-time', String(epoch), '-root-mode', '755', '-mem', '96M', '-processors', '2',
 ]; // prettier-ignore
 
-/** Bytes: `-mem`, and the program itself. */
-const SQUASHFS_MEMORY = 100 * MiB;
+/** Bytes, measured. */
+const SQUASHFS_MEMORY = 34 * MiB;
 
 async function writeBundle(
   image: WrittenDiskImage,
