@@ -12,9 +12,10 @@ import { build } from 'esbuild';
 
 const common = { bundle: true, write: false, platform: 'node', target: 'node20.19', legalComments: 'none' };
 
-/** CommonJS, since that is what a worker evaluates. */
+/** CommonJS, since that is what a worker evaluates. Its text has no address: what needs one fails, and is not in it. */
 async function threadText(path) {
-  const { outputFiles } = await build({ ...common, entryPoints: [path], format: 'cjs' });
+  const define = { 'import.meta.url': 'undefined' };
+  const { outputFiles } = await build({ ...common, entryPoints: [path], format: 'cjs', define });
   return `export default ${JSON.stringify(outputFiles[0].text)};`;
 }
 

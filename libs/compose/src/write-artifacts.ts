@@ -2,6 +2,7 @@ import type { ContentWriter } from '@boxship/filesystem';
 import type { ArtifactSink } from '@boxship/formats';
 import { makeFolder, type Progress } from '@boxship/host';
 import type { ContentSource, ScatterTarget } from '@boxship/model';
+import { mergeOrders } from './merge-orders.ts';
 import { pumpContents, type Consumer, type Scatter } from './content-pump.ts';
 import type { PreparedRelease } from './prepare-variant.ts';
 
@@ -61,10 +62,16 @@ export async function writeArtifacts(
 /** Who wants which source, over all variants and formats: equal ids are one read. */
 function consumersOf(sinks: readonly ArtifactSink[], works: readonly VariantWork[]): readonly Consumer[] {
   const sources = new Map<string, ContentSource>();
+  const orders: string[][] = [];
   for (const { prepared } of works) {
-    for (const artifact of prepared.artifacts) for (const source of artifact.sources) sources.set(source.id, source);
+    for (const artifact of prepared.artifacts) {
+      for (const source of artifact.sources) sources.set(source.id, source);
+      orders.push(artifact.sources.map(({ id }) => id));
+    }
   }
-  return [...sources.values()].map((source) =>
+  // who reads an image behind its writers finds what it needs next
+  const inOrder = mergeOrders(orders).map((id) => sources.get(id)!);
+  return inOrder.map((source) =>
     source.scatter
       ? { source, writers: [], targets: sinks.flatMap((sink): readonly ScatterTarget[] => sink.scatterTargets(source)) }
       : { source, writers: sinks.flatMap((sink): readonly ContentWriter[] => sink.contentWriters(source)) },

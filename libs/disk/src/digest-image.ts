@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
-import { MiB, type ByteRange, type Digest } from '@boxship/model';
+import { MiB, type ByteRange, type Digest, type DirectWay } from '@boxship/model';
 import { mapBlocks, type RangeDigest } from './bmap.ts';
 import type { DigestJob, DigestMessage } from './digest-thread.ts';
 import thread from './digest-thread.ts?thread';
@@ -58,6 +58,8 @@ export interface DigestOptions {
   readonly zeros?: readonly ByteRange[];
   /** The file, of its final size already, is still being written: follow the mark, and read nothing beyond it. */
   readonly written?: WrittenMark;
+  /** Of who writes the file: it is read past the page cache as long as it is written that way. */
+  readonly directWay?: DirectWay | undefined;
 }
 
 /**
@@ -67,13 +69,16 @@ export interface DigestOptions {
 export async function digestImage(
   path: string,
   mapped: readonly ByteRange[],
-  { onBytes = () => {}, signal, parts = [], zeros = [], written }: DigestOptions = {},
+  { onBytes = () => {}, signal, parts = [], zeros = [], written, directWay }: DigestOptions = {},
 ): Promise<ImageDigests> {
   signal?.throwIfAborted();
   const { size } = await stat(path);
   const ranges = mapBlocks(mapped, size);
   const found = await new Promise<NonNullable<DigestMessage['result']>>((resolve, reject) => {
-    const workerData: DigestJob = { path, size, ranges, parts, zeros, written: written?.shared, step: CHECKPOINT_STEP };
+    const workerData: DigestJob = {
+      file: { path, size, zeros, written: written?.shared, directWay },
+      ...{ ranges, parts, step: CHECKPOINT_STEP },
+    };
     const worker = new Worker(thread, { eval: true, workerData, execArgv: [] });
     const abort = () => {
       void worker.terminate();

@@ -1,17 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ByteRange } from '@boxship/model';
+import { followFile, type FollowedFile } from './follow-file.ts';
 
 /** What the thread of `digestImage` is started with. */
 export interface DigestJob {
-  readonly path: string;
-  readonly size: number;
+  readonly file: FollowedFile;
   readonly ranges: readonly ByteRange[];
   readonly parts: readonly (readonly ByteRange[])[];
-  readonly zeros: readonly ByteRange[];
-  /** How far the file is final; absent when it is. */
-  readonly written: BigInt64Array | undefined;
   /** Bytes between checkpoints. */
   readonly step: number;
 }
@@ -32,26 +28,13 @@ interface Open extends ByteRange {
   readonly hash: Hash;
 }
 
-const job = workerData as DigestJob;
-const buffer = Buffer.allocUnsafeSlow(256 * 1024); // stays in the core's cache until it is hashed
-const nothing = Buffer.alloc(buffer.length);
 const TOLD = 16 * 1024 * 1024;
-
-/** Waits until all bytes before `end`, or at least a buffer of them, are written; returns how far it is. */
-function wait(written: BigInt64Array, at: number, end: number): number {
-  for (;;) {
-    const now = Number(Atomics.load(written, 0));
-    if (now >= end || now >= at + buffer.length) return now;
-    Atomics.wait(written, 0, BigInt(now), 1000);
-  }
-}
 
 /**
  * Reads the file once. A range that starts at 0 costs nothing: its digest is that of the whole so far. Only the first can: they
  * ascend and are apart.
  */
-function run({ path, size, ranges, parts, zeros, written, step }: DigestJob): DigestMessage {
-  const file = openSync(path, 'r');
+async function run({ file, ranges, parts, step }: DigestJob): Promise<DigestMessage> {
   const whole = createHash('sha256');
   const first = ranges[0]?.start === 0 ? ranges[0] : undefined;
   let firstDigest = '';
@@ -64,36 +47,27 @@ function run({ path, size, ranges, parts, zeros, written, step }: DigestJob): Di
   /** Where other digests begin to take the bytes. */
   const edges = [...own, ...ranges].flatMap(({ start, end }) => [start, end]).sort((a, b) => a - b);
   const checkpoints: string[] = [];
-  let [hole, edge, next, untold] = [0, 0, 0, 0];
+  let [at, edge, next, untold] = [0, 0, 0, 0];
   let open: Open[] = [];
-  for (let at = 0; at < size;) {
-    while (edge < edges.length && edges[edge]! <= at) edge++;
-    open = open.filter(({ end }) => end > at);
-    for (; next < own.length && own[next]!.start <= at; next++) if (own[next]!.end > at) open.push(own[next]!);
-    while (hole < zeros.length && zeros[hole]!.end <= at) hole++;
-    const zero = zeros[hole] ?? { start: size, end: size };
-    const most = Math.min(buffer.length, step - (at % step), (edges[edge] ?? size) - at, size - at);
-    let bytes: Buffer;
-    if (zero.start <= at) {
-      bytes = nothing.subarray(0, Math.min(most, zero.end - at));
-    } else {
-      const stop = Math.min(at + most, zero.start);
-      const ready = written ? Math.min(stop, wait(written, at, stop)) : stop;
-      const read = readSync(file, buffer, 0, ready - at, at);
-      if (read === 0) throw new Error(`${path} ends at ${at} while it is read`);
-      bytes = read === buffer.length ? buffer : buffer.subarray(0, read);
+  for await (const chunk of followFile(file)) {
+    for (let taken = 0; taken < chunk.length;) {
+      while (edge < edges.length && edges[edge]! <= at) edge++;
+      open = open.filter(({ end }) => end > at);
+      for (; next < own.length && own[next]!.start <= at; next++) if (own[next]!.end > at) open.push(own[next]!);
+      const length = Math.min(chunk.length - taken, step - (at % step), (edges[edge] ?? file.size) - at);
+      const bytes = length === chunk.length ? chunk : chunk.subarray(taken, taken + length);
+      whole.update(bytes);
+      for (const { hash } of open) hash.update(bytes);
+      taken += length;
+      at += length;
+      if (at % step === 0) checkpoints.push(whole.copy().digest('hex'));
+      if (at === first?.end) firstDigest = whole.copy().digest('hex');
     }
-    whole.update(bytes);
-    for (const { hash } of open) hash.update(bytes);
-    at += bytes.length;
-    if (at % step === 0) checkpoints.push(whole.copy().digest('hex'));
-    if (at === first?.end) firstDigest = whole.copy().digest('hex');
-    untold += bytes.length;
+    untold += chunk.length;
     if (untold < TOLD) continue;
     parentPort!.postMessage({ bytes: untold } satisfies DigestMessage);
     untold = 0;
   }
-  closeSync(file);
   return {
     bytes: untold,
     result: {
@@ -105,4 +79,5 @@ function run({ path, size, ranges, parts, zeros, written, step }: DigestJob): Di
   };
 }
 
-parentPort!.postMessage(run(job));
+// a failure ends the thread, and is told as its 'error'
+void run(workerData as DigestJob).then((message) => parentPort!.postMessage(message));

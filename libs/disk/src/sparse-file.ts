@@ -1,5 +1,5 @@
 import { constants, copyFile, open, type FileHandle } from 'node:fs/promises';
-import { fileWriter } from '@boxship/host';
+import { fileWriter, pageAlignedBuffer } from '@boxship/host';
 import { MiB, type ByteRange, type RandomReader, type RandomWriter } from '@boxship/model';
 
 /** Holes are made of whole blocks of this size: that of ext4, xfs and btrfs, and of a block map. */
@@ -31,7 +31,7 @@ export async function copySparse(
   const written: ByteRange[] = [];
   const read = readerInto(source);
   // Two buffers: one is read into while the other is written.
-  const buffers = [Buffer.allocUnsafeSlow(READ_SIZE), Buffer.allocUnsafeSlow(READ_SIZE)] as const;
+  const buffers = [pageAlignedBuffer(READ_SIZE), pageAlignedBuffer(READ_SIZE)] as const;
   const pieces = cutRanges(ranges);
   let turn = 0;
   const readNext = () => {

@@ -42,6 +42,8 @@ export interface DiskImageForm extends FormatWords {
   files(image: PlannedDiskImage, options: ArtifactOptions): Promise<readonly string[]>;
   /** Bytes that it writes beside the plain image, at most; 0 where nobody can tell. */
   bytesBeside(image: PlannedDiskImage, options: ArtifactOptions): number;
+  /** It is the plain image, and reads nothing of it when it is written. False when absent. */
+  isImage?(options: ArtifactOptions): boolean;
   /** Makes its files out of the plain image. */
   write(image: WrittenDiskImage, options: ArtifactOptions, sink: SinkOptions): Promise<readonly ArtifactFile[]>;
 }

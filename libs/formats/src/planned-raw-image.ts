@@ -62,7 +62,8 @@ export async function plannedRawImage(
     vendorBytes: lengthOf(copiedRanges(image)) + transplants.reduce((sum, { content }) => sum + content.size, 0),
     sources: filesystems.flatMap(({ plan: filesystem }) => filesystem.sources()),
     async open(folder, { signal, onFailure = () => {} } = {}) {
-      const writer = await openRawImage(join(folder, outline.name), image);
+      const isReadAgain = !wanted.every(({ form, options }) => form.isImage?.(options));
+      const writer = await openRawImage(join(folder, outline.name), image, { isReadAgain });
       const inMemory = ({ content }: PayloadPart) => content?.source.scatter !== undefined;
       const readBack = payload?.parts.filter((part) => !inMemory(part)) ?? [];
       const digests = digestWhileWritten(writer, image, readBack, signal);
@@ -121,7 +122,7 @@ async function digestWhileWritten(
 ): Promise<ImageDigests> {
   return await digestImage(image.path, mappedRanges(plan), {
     parts: parts.map(({ ranges }) => ranges),
-    ...{ written: image.written, zeros: emptyRanges(plan) },
+    ...{ written: image.written, zeros: emptyRanges(plan), directWay: image.directWay },
     ...(signal ? { signal } : {}),
   });
 }

@@ -2,13 +2,14 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/disk';
 import type { BaseDevice } from './base-image-format.ts';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
-import { fileWriter, withPath } from '@boxship/host';
+import { directWriter, newDirectWay, openDirectFile, withPath } from '@boxship/host';
 import {
   MiB,
   writerSlice,
   type ByteRange,
   type ContentSource,
   type Digest,
+  type DirectWay,
   type RandomReader,
   type RandomWriter,
   type ScatterTarget,
@@ -51,6 +52,8 @@ export interface RawImageWriter {
   readonly path: string;
   /** Grows as bytes become final, so that others can read behind the writer. */
   readonly written: WrittenMark;
+  /** Whether it is written past the page cache: for who reads behind. */
+  readonly directWay: DirectWay | undefined;
   /**
    * SHA-256 of what the file system at `start` holds of a source that scattered its bytes, taken from memory; undefined where
    * its pieces are no run, and before it is written.
@@ -135,8 +138,16 @@ export function emptyRanges(plan: RawImagePlan): readonly ByteRange[] {
   return empty;
 }
 
-/** Opens a new file at `path` for the image. Errors: those of the file system (ENOSPC as it is). */
-export async function openRawImage(path: string, plan: RawImagePlan): Promise<RawImageWriter> {
+/**
+ * Opens a new file at `path` for the image. `isReadAgain` says that others will read all of it when it is written, so that
+ * it had better be in the page cache. Errors: those of the file system (ENOSPC as it is).
+ */
+export async function openRawImage(
+  path: string,
+  plan: RawImagePlan,
+  { isReadAgain = false }: { readonly isReadAgain?: boolean } = {},
+): Promise<RawImageWriter> {
+  const directWay = isReadAgain ? undefined : newDirectWay();
   const handle = await open(path, 'wx+', 0o644);
   try {
     await handle.truncate(plan.deviceSize);
@@ -145,7 +156,8 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
     throw withPath(error, path);
   }
   const writeback = earlyWriteback(handle);
-  const target = writeback.over(fileWriter(handle, path));
+  const file = openDirectFile(handle.fd, path, 'write', directWay);
+  const target = writeback.over(directWriter(file, path));
   const written = writtenMark();
   const contents = new Map<string, Digest>();
   /** What is not final yet; the lowest of them is how far the file is final. */
@@ -171,6 +183,7 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
   return {
     path,
     written,
+    directWay,
     contentDigest: (start, { id }) => contents.get(`${start} ${id}`),
     async writeFrame({ onBytes, edit }) {
       await copyBase(plan, target, onBytes);
@@ -195,7 +208,7 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
         let lowest = start + pieces.lowest;
         pending.push({ pending: () => lowest });
         return {
-          ...{ descriptor: handle.fd, path, start, pieces },
+          ...{ descriptor: handle.fd, path, start, pieces, directWay },
           onWritten(bytes, now) {
             lowest = now;
             mark();
@@ -211,11 +224,13 @@ export async function openRawImage(path: string, plan: RawImagePlan): Promise<Ra
       } catch (error) {
         throw withPath(error, path);
       } finally {
+        file[Symbol.dispose]();
         await handle.close();
       }
     },
     async abandon() {
       await writeback.settled().catch(() => {});
+      file[Symbol.dispose]();
       await handle.close();
     },
   };

@@ -1,8 +1,10 @@
 export { listAssetFiles, readAssetFile } from './asset-file.ts';
 export * from './atomic-file.ts';
 export * from './cache.ts';
+export { directWriter, newDirectWay, openDirectFile, type DirectFile } from './direct-file.ts';
 export * from './file-access.ts';
 export * from './make-folder.ts';
+export { pageAlignedBuffer } from './page-aligned.ts';
 export * from './partial-file.ts';
 export { programRoom, type ProgramRoom, type RoomLimits } from './program-room.ts';
 export * from './progress.ts';

@@ -24,11 +24,13 @@ export async function copyInThread(
   const length = lengthOf(ranges);
   const runs = targets.map(({ pieces }) => pieces.run);
   if (!runs.every((run): run is ContentRun => run !== undefined && lengthOf(run.ranges) === length)) return false;
-  const copies = targets.map(({ descriptor, path, start, onWritten, pieces: { lowest } }, index): ScatterTarget => ({
-    ...{ descriptor, path, start },
-    pieces: { lowest, ascending: true, batches: () => [piecesOf(runs[index]!.ranges)] },
-    onWritten: (bytes) => onWritten(bytes, start + lowest), // nothing is final that may have to be written again
-  }));
+  const copies = targets.map(
+    ({ descriptor, path, start, directWay, onWritten, pieces: { lowest } }, index): ScatterTarget => ({
+      ...{ descriptor, path, start, directWay },
+      pieces: { lowest, ascending: true, batches: () => [piecesOf(runs[index]!.ranges)] },
+      onWritten: (bytes) => onWritten(bytes, start + lowest), // nothing is final that may have to be written again
+    }),
+  );
   let found: string;
   try {
     const input = { path, ranges, gzip: false, limit: length };

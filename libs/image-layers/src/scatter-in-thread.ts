@@ -39,8 +39,8 @@ export async function scatterInThread(
   const digested = firstOfEqual(targets);
   const workerData: ScatterJob = {
     ...{ path, ranges, gzip, limit, control },
-    targets: targets.map(({ descriptor, path, start, pieces: { lowest, ascending } }, index) => ({
-      ...{ descriptor, path, start, ascending },
+    targets: targets.map(({ descriptor, path, start, directWay, pieces: { lowest, ascending } }, index) => ({
+      ...{ descriptor, path, start, directWay, ascending },
       ...{ lowest: start + lowest, digested: digested[index] === index },
     })),
   };

@@ -1,12 +1,15 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createGunzip } from 'node:zlib';
+import { pageAlignedBuffer } from '@boxship/host';
 import { PIECE_NUMBERS, type ByteRange } from '@boxship/model';
+import { targetWriter, WRITER_BUFFER, type TargetFile, type TargetWriter } from './target-writer.ts';
 
 /**
- * One thread reads, digests, inflates and writes, so that bytes stay in its core's cache and no buffer is made twice. It never
- * returns to its event loop: batches of pieces are taken by `receiveMessageOnPort`, and `control` counts those that were sent.
+ * One thread reads, digests, inflates and writes, so that bytes stay in its core's cache and no buffer is made twice. It
+ * does not wait for messages: batches of pieces are taken by `receiveMessageOnPort`, and `control` counts those that were sent.
  */
 export interface ScatterJob {
   readonly path: string;
@@ -16,16 +19,14 @@ export interface ScatterJob {
   /** Most bytes that may come out. */
   readonly limit: number;
   readonly control: Int32Array;
-  readonly targets: readonly {
-    readonly descriptor: number;
-    readonly path: string;
+  readonly targets: readonly (TargetFile & {
     readonly start: number;
     readonly ascending: boolean;
     /** Lowest position that is written, `start` included. */
     readonly lowest: number;
     /** What it gets is digested; its pieces lie one behind the other. */
     readonly digested: boolean;
-  }[];
+  })[];
 }
 
 /** A batch of pieces for a target; none when there are no more. */
@@ -63,13 +64,17 @@ const tell = (message: ScatterMessage) => port.postMessage(message);
 const IN = 256 * 1024;
 const OUT = 512 * 1024;
 /** Pieces are collected to writes that end at multiples of this position. */
-const LANE = 1024 * 1024;
+const LANE = WRITER_BUFFER;
 /** A tree that holds a source twice has places that grow side by side. */
 const LANES = 4;
-const TOLD = 8 * 1024 * 1024;
+const TOLD = 2 * 1024 * 1024;
+/** Writes that may be under way while the next bytes are inflated: of one target, of all together. */
+const [BEHIND, ALL_BEHIND] = [4, 16];
+/** Buffers of a target that a piece of input commonly fills. */
+const FILLED = 2;
 
 interface Lane {
-  readonly buffer: Buffer;
+  buffer: Buffer;
   start: number;
   fill: number;
   use: number;
@@ -84,8 +89,7 @@ interface Piece {
 
 interface Target {
   readonly index: number;
-  readonly descriptor: number;
-  readonly path: string;
+  readonly writer: TargetWriter;
   readonly start: number;
   readonly ascending: boolean;
   readonly lowest: number;
@@ -97,31 +101,43 @@ interface Target {
   /** Pieces that go on in the next chunk. */
   open: Piece[];
   readonly lanes: Lane[];
+  /** Lanes that it may have. */
+  readonly most: number;
   readonly hash: Hash | undefined;
   uses: number;
-  written: number;
   reached: number;
 }
 
+/** Of what is digested there is one: it is written in its order, what lies before a gap first. */
+const lanesOf = ({ digested }: { readonly digested: boolean }) => (digested ? 1 : LANES);
+const behind = Math.min(BEHIND, Math.floor(ALL_BEHIND / wanted.length));
+/** Of all lanes and all writes: what nobody fills takes no memory. */
+const memory = pageAlignedBuffer(wanted.reduce((sum, target) => sum + lanesOf(target) + behind, 0) * LANE);
+let memoryUsed = 0;
+const memoryFor = (buffers: number) => memory.subarray(memoryUsed, (memoryUsed += buffers * LANE));
+
 const targets = wanted.map((target, index): Target => ({
   ...target,
-  ...{ index, queue: [], whole: false, batch: new Float64Array(0), at: 0, open: [], lanes: [], uses: 0, written: 0 },
+  writer: targetWriter(target, memoryFor(lanesOf(target) + behind), behind),
+  most: lanesOf(target),
+  ...{ index, queue: [], whole: false, batch: new Float64Array(0), at: 0, open: [], lanes: [], uses: 0 },
   hash: target.digested ? createHash('sha256') : undefined,
   reached: target.lowest,
 }));
 
 function flush(target: Target, lane: Lane): void {
-  for (let done = 0; done < lane.fill;) {
-    try {
-      done += writeSync(target.descriptor, lane.buffer, done, lane.fill - done, lane.start + done);
-    } catch (error) {
-      throw Object.assign(error as Error, { path: target.path });
-    }
-  }
-  target.hash?.update(lane.fill === LANE ? lane.buffer : lane.buffer.subarray(0, lane.fill));
-  target.written += lane.fill;
-  lane.start += lane.fill;
+  const { buffer, start, fill } = lane;
+  target.hash?.update(fill === LANE ? buffer : buffer.subarray(0, fill));
+  lane.buffer = target.writer.write(buffer, start, fill);
+  lane.start += fill;
   lane.fill = 0;
+}
+
+/** Waits until as many buffers are free again as the next piece of input fills. */
+async function catchUp(): Promise<void> {
+  if (targets.every(({ writer }) => writer.underWay() === 0)) return;
+  await nextTurn(); // to hear of those that are written
+  for (const { writer } of targets) await writer.underWayAtMost(Math.max(0, behind - FILLED));
 }
 
 function laneAt(target: Target, position: number): Lane {
@@ -132,9 +148,8 @@ function laneAt(target: Target, position: number): Lane {
     return lane;
   }
   let lane: Lane;
-  // what is digested is written in its order: what lies before a gap first
-  if (lanes.length < (target.hash ? 1 : LANES)) {
-    lane = { buffer: Buffer.allocUnsafeSlow(LANE), start: 0, fill: 0, use: 0 };
+  if (lanes.length < target.most) {
+    lane = { buffer: target.writer.newBuffer(), start: 0, fill: 0, use: 0 };
     lanes.push(lane);
   } else {
     lane = lanes.reduce((oldest, other) => (other.use < oldest.use ? other : oldest));
@@ -218,7 +233,7 @@ let ended = false;
 /** Nothing below it will be written any more. */
 function pendingOf(target: Target, position: number): number {
   if (ended) return Infinity;
-  let pending = target.ascending ? target.reached : target.lowest;
+  let pending = Math.min(target.writer.lowest(), target.ascending ? target.reached : target.lowest);
   for (const { start, fill } of target.lanes) if (fill > 0 && start < pending) pending = start;
   for (const { at, offset } of target.open) pending = Math.min(pending, at + Math.max(0, position - offset));
   return pending;
@@ -227,11 +242,10 @@ function pendingOf(target: Target, position: number): number {
 let total = 0;
 let told = 0;
 function tellProgress(position: number): void {
-  const progress = targets.map((target) => {
-    const { written } = target;
-    target.written = 0;
-    return { written, pending: pendingOf(target, position) };
-  });
+  const progress = targets.map((target) => ({
+    written: target.writer.takeWritten(),
+    pending: pendingOf(target, position),
+  }));
   tell({ bytes: position - told, progress });
   told = position;
 }
@@ -287,7 +301,7 @@ function inflater(): (bytes: Buffer, length: number, flushFlag: number) => void 
 const Z_NO_FLUSH = 0;
 const Z_FINISH = 4;
 
-function run(): NonNullable<ScatterMessage['result']> {
+async function run(): Promise<NonNullable<ScatterMessage['result']>> {
   const file = openSync(path, 'r');
   const hash = createHash('sha256');
   const input = Buffer.allocUnsafeSlow(IN);
@@ -299,19 +313,23 @@ function run(): NonNullable<ScatterMessage['result']> {
       hash.update(count === IN ? input : input.subarray(0, count));
       inflate(input, count, Z_NO_FLUSH);
       at += count;
+      await catchUp();
     }
   }
   if (gzip) inflate(input, 0, Z_FINISH);
   closeSync(file);
   for (const target of targets) for (const lane of target.lanes) flush(target, lane);
+  for (const { writer } of targets) {
+    await writer.underWayAtMost(0);
+    writer[Symbol.dispose]();
+  }
   ended = true;
   tellProgress(total);
   return { sha256: hash.digest('hex'), total, contents: targets.map((target) => target.hash?.digest('hex')) };
 }
 
-try {
-  tell({ result: run() });
-} catch (error) {
-  const { message, code, errno, syscall, path: of } = error as NodeJS.ErrnoException;
-  tell({ failure: { message, code, errno, syscall, path: of } });
-}
+run().then(
+  (result) => tell({ result }),
+  ({ message, code, errno, syscall, path: of }: NodeJS.ErrnoException) =>
+    tell({ failure: { message, code, errno, syscall, path: of } }),
+);

@@ -23,12 +23,20 @@ export interface ContentPieces {
   batches(): Iterable<Float64Array<ArrayBuffer>>;
 }
 
+/**
+ * Whether a file goes past the page cache: one number, shared by all threads that write it or read right behind, since what is in
+ * the page cache is best read from there, and what is not, not through it.
+ */
+export type DirectWay = Int32Array<SharedArrayBuffer>;
+
 /** A file that takes pieces of a stream. */
 export interface ScatterTarget {
   /** Open for writing until the scattering is over. */
   readonly descriptor: number;
-  /** For errors. */
+  /** Of the file, for errors and to open it once more. */
   readonly path: string;
+  /** Its bytes may go past the page cache, as long as this says so. */
+  readonly directWay?: DirectWay | undefined;
   /** Added to the positions of the pieces. */
   readonly start: number;
   readonly pieces: ContentPieces;

@@ -33,6 +33,7 @@ export const raw: DiskImageForm = {
     return bmap ? [image, `${name}.bmap`] : [image];
   },
   bytesBeside: () => 0,
+  isImage: (options) => optionsOf(options).compression === 'none',
   async write(image, options, sink) {
     const { compression, bmap } = optionsOf(options);
     const file = compression === 'none' ? plainFile(image) : await compress(image, compression, sink);
