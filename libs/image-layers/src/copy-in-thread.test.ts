@@ -3,8 +3,8 @@ import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runProgram } from '@boxship/host';
-import type { ByteRange, ScatterTarget } from '@boxship/model';
+import { newDirectWay, runProgram } from '@boxship/host';
+import type { ByteRange, DirectWay, ScatterTarget } from '@boxship/model';
 import { copyInThread } from './copy-in-thread.ts';
 
 let folder: string;
@@ -19,12 +19,13 @@ afterAll(async () => {
 });
 
 const earlier = randomBytes(5_000_000);
-const from: readonly ByteRange[] = [{ start: 100, end: 3_000_100 }, { start: 3_500_000, end: 4_000_001 }]; // prettier-ignore
+const from: readonly ByteRange[] = [{ start: 4096, end: 3_004_096 }, { start: 3_500_000, end: 4_000_001 }]; // prettier-ignore
 const wanted = Buffer.concat(from.map(({ start, end }) => earlier.subarray(start, end)));
 const sha256 = createHash('sha256').update(wanted).digest('hex');
 /** The same bytes, cut elsewhere. */
 const to: readonly ByteRange[] = [{ start: 0, end: 1_000_000 }, { start: 2_000_000, end: 4_500_001 }]; // prettier-ignore
 
+let directWay: DirectWay | undefined;
 async function copy(
   source: string,
   ranges: readonly ByteRange[],
@@ -35,7 +36,7 @@ async function copy(
   const handle = await open(target, 'r+');
   const told: (number | string)[] = [];
   const one: ScatterTarget = {
-    ...{ descriptor: handle.fd, path: target, start: 7 },
+    ...{ descriptor: handle.fd, path: target, start: 7, directWay },
     pieces: { lowest: 0, ascending: true, run: { sequence: 'a', ranges }, batches: () => expect.fail('no need') },
     onWritten: (_bytes, pending) => told.push(pending),
     onContent: (digest) => told.push(digest),
@@ -47,15 +48,20 @@ async function copy(
   }
 }
 
-describe('a copy out of an earlier image', () => {
+describe.each([
+  ['through the page cache', undefined],
+  ['past it', newDirectWay()],
+])('a copy out of an earlier image, %s,', (_, way) => {
+  beforeAll(() => void (directWay = way));
+
   it('is its bytes at their places, final when all of them are digested', async () => {
     const { done, told } = await copy(path, to);
     expect(done).toBe(true);
     expect(told.slice(-2)).toEqual([Infinity, sha256]);
     expect(told.slice(0, -2).every((pending) => pending === 7)).toBe(true);
     const file = join(folder, 'target');
-    await runProgram('cmp', ['-n', '1000000', '-i', '100:7', path, file]);
-    await runProgram('cmp', ['-n', '2000000', '-i', '1000100:2000007', path, file]);
+    await runProgram('cmp', ['-n', '1000000', '-i', '4096:7', path, file]);
+    await runProgram('cmp', ['-n', '2000000', '-i', '1004096:2000007', path, file]);
     await runProgram('cmp', ['-n', '500001', '-i', '3500000:4000007', path, file]);
     const bytes = await readFile(file);
     expect(bytes.subarray(1_000_007, 2_000_007).every((byte) => byte === 0xff)).toBe(true);

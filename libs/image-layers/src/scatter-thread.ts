@@ -1,10 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createGunzip } from 'node:zlib';
 import { pageAlignedBuffer } from '@boxship/host';
 import { PIECE_NUMBERS, type ByteRange } from '@boxship/model';
+import { readInput } from './read-input.ts';
 import { targetWriter, WRITER_BUFFER, type TargetFile, type TargetWriter } from './target-writer.ts';
 
 /**
@@ -61,7 +61,6 @@ const { path, ranges, gzip, limit, control, targets: wanted } = workerData as Sc
 const port = parentPort!;
 const tell = (message: ScatterMessage) => port.postMessage(message);
 
-const IN = 256 * 1024;
 const OUT = 512 * 1024;
 /** Pieces are collected to writes that end at multiples of this position. */
 const LANE = WRITER_BUFFER;
@@ -302,22 +301,14 @@ const Z_NO_FLUSH = 0;
 const Z_FINISH = 4;
 
 async function run(): Promise<NonNullable<ScatterMessage['result']>> {
-  const file = openSync(path, 'r');
   const hash = createHash('sha256');
-  const input = Buffer.allocUnsafeSlow(IN);
   const inflate = gzip ? inflater() : chunk;
-  for (const { start, end } of ranges ?? [{ start: 0, end: Infinity }]) {
-    for (let at = start; at < end;) {
-      const count = readSync(file, input, 0, Math.min(IN, end - at), at);
-      if (count === 0) break;
-      hash.update(count === IN ? input : input.subarray(0, count));
-      inflate(input, count, Z_NO_FLUSH);
-      at += count;
-      await catchUp();
-    }
+  for await (const bytes of readInput(path, ranges, wanted[0]?.directWay)) {
+    hash.update(bytes);
+    inflate(bytes, bytes.length, Z_NO_FLUSH);
+    await catchUp();
   }
-  if (gzip) inflate(input, 0, Z_FINISH);
-  closeSync(file);
+  if (gzip) inflate(Buffer.alloc(0), 0, Z_FINISH);
   for (const target of targets) for (const lane of target.lanes) flush(target, lane);
   for (const { writer } of targets) {
     await writer.underWayAtMost(0);
