@@ -1,6 +1,6 @@
 import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestImage, type ImageDigests } from '@boxship/disk';
+import { digestImage, type DigestOptions, type ImageDigests } from '@boxship/disk';
 import { makeFolder, partialPath, sideBySide } from '@boxship/host';
 import type { ArtifactOptions, ByteRange, Digest, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
@@ -8,14 +8,7 @@ import type { PlannedArtifact, SinkOptions } from './artifact-format.ts';
 import type { BaseDevice } from './base-image-format.ts';
 import type { DiskImageForm, PlannedDiskImage, WrittenDiskImage } from './disk-image-form.ts';
 import type { PayloadPart, PayloadPlan } from './payload.ts';
-import {
-  copiedRanges,
-  emptyRanges,
-  mappedRanges,
-  openRawImage,
-  type RawImagePlan,
-  type RawImageWriter,
-} from './raw-artifact.ts';
+import { copiedRanges, emptyRanges, mappedRanges, openRawImage, type RawImagePlan } from './raw-artifact.ts';
 
 /** A form of the image, and what was asked of it. */
 export interface WantedForm {
@@ -66,7 +59,15 @@ export async function plannedRawImage(
       const writer = await openRawImage(join(folder, outline.name), image, { isReadAgain });
       const inMemory = ({ content }: PayloadPart) => content?.source.scatter !== undefined;
       const readBack = payload?.parts.filter((part) => !inMemory(part)) ?? [];
-      const digests = digestWhileWritten(writer, image, readBack, signal);
+      const wantedDigests: DigestOptions = {
+        parts: readBack.map(({ ranges }) => ranges),
+        ...{ zeros: emptyRanges(image), ...(signal ? { signal } : {}) },
+      };
+      // it follows behind the writers, from before the first byte until the last one is final and read
+      const digests = digestImage(writer.path, mapped, {
+        ...wantedDigests,
+        ...{ written: writer.written, directWay: writer.directWay },
+      });
       digests.catch(onFailure); // and told where it is waited for
       let found: ImageDigests | undefined;
       const digestsOf = ({ parts }: PayloadPlan): readonly Digest[] => {
@@ -83,6 +84,7 @@ export async function plannedRawImage(
         scatterTargets: (source) => writer.scatterTargets(source),
         async settle() {
           [found] = await Promise.all([digests, writer.finish()]);
+          if (writer.wasRewritten()) found = await digestImage(writer.path, mapped, wantedDigests);
         },
         finish: (sink) => {
           const written = {
@@ -108,23 +110,6 @@ function lengthOf(ranges: readonly ByteRange[]): number {
 /** Name of the plain image: `<product>-<version>-<machine>-<variant>.img`. */
 function diskImageName({ product, version, machine, name }: Variant): string {
   return `${product}-${version}-${machine.name}-${name}.img`;
-}
-
-/**
- * Digests an image while it is written, following behind. Call it before the first byte; it resolves when the last one is
- * final and read.
- */
-async function digestWhileWritten(
-  image: RawImageWriter,
-  plan: RawImagePlan,
-  parts: readonly PayloadPart[],
-  signal: AbortSignal | undefined,
-): Promise<ImageDigests> {
-  return await digestImage(image.path, mappedRanges(plan), {
-    parts: parts.map(({ ranges }) => ranges),
-    ...{ written: image.written, zeros: emptyRanges(plan), directWay: image.directWay },
-    ...(signal ? { signal } : {}),
-  });
 }
 
 /**

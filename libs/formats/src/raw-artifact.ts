@@ -52,6 +52,8 @@ export interface RawImageWriter {
   readonly path: string;
   /** Grows as bytes become final, so that others can read behind the writer. */
   readonly written: WrittenMark;
+  /** Some of it was written twice, and final only then: who read behind has read something else. */
+  wasRewritten(): boolean;
   /** Whether it is written past the page cache: for who reads behind. */
   readonly directWay: DirectWay | undefined;
   /**
@@ -160,6 +162,7 @@ export async function openRawImage(
   const target = writeback.over(directWriter(file, path));
   const written = writtenMark();
   const contents = new Map<string, Digest>();
+  let rewritten = false;
   /** What is not final yet; the lowest of them is how far the file is final. */
   const frame = { pending: () => 0 };
   const pending: { pending(): number }[] = [frame];
@@ -184,6 +187,7 @@ export async function openRawImage(
     path,
     written,
     directWay,
+    wasRewritten: () => rewritten,
     contentDigest: (start, { id }) => contents.get(`${start} ${id}`),
     async writeFrame({ onBytes, edit }) {
       await copyBase(plan, target, onBytes);
@@ -214,6 +218,7 @@ export async function openRawImage(
             mark();
             writeback.count(bytes);
           },
+          onRewritten: () => void (rewritten = true),
           onContent: (sha256: string) => void contents.set(`${start} ${source.id}`, `sha256:${sha256}`),
         };
       }),

@@ -13,7 +13,7 @@ export interface EarlierCopy {
 
 /**
  * Copies ranges of a file to targets whose pieces are a run, digesting what it copies. Gives false when that is not what it
- * should be, or cannot be read: the targets then hold nothing of use, and were not told that anything of it is final.
+ * should be, or cannot be read: the targets then hold nothing of use, and were told so.
  * Errors: those of the targets, with their paths.
  */
 export async function copyInThread(
@@ -28,7 +28,7 @@ export async function copyInThread(
     ({ descriptor, path, start, directWay, onWritten, pieces: { lowest } }, index): ScatterTarget => ({
       ...{ descriptor, path, start, directWay },
       pieces: { lowest, ascending: true, batches: () => [piecesOf(runs[index]!.ranges)] },
-      onWritten: (bytes) => onWritten(bytes, start + lowest), // nothing is final that may have to be written again
+      onWritten,
     }),
   );
   let found: string;
@@ -38,14 +38,13 @@ export async function copyInThread(
   } catch (error) {
     const isOfTarget = targets.some((target) => target.path === (error as NodeJS.ErrnoException).path);
     if (signal?.aborted || isOfTarget) throw error;
-    return false;
+    found = '';
   }
-  if (found !== sha256) return false;
-  for (const { onWritten, onContent } of targets) {
-    onWritten(0, Infinity);
-    onContent?.(sha256);
+  for (const { onRewritten, onContent } of targets) {
+    if (found === sha256) onContent?.(sha256);
+    else onRewritten?.();
   }
-  return true;
+  return found === sha256;
 }
 
 /** The ranges as pieces of a stream that is all of them, one after another. */

@@ -40,8 +40,10 @@ export interface ScatterTarget {
   /** Added to the positions of the pieces. */
   readonly start: number;
   readonly pieces: ContentPieces;
-  /** `bytes` were written since the last call; nothing below `pending` will be written any more. */
+  /** `bytes` were written since the last call; nothing below `pending` will be written any more, but see `onRewritten`. */
   onWritten(bytes: number, pending: number): void;
+  /** What was written is not what it should be, and is written once more from the start: what was read of it counts for nothing. */
+  onRewritten?(): void;
   /**
    * When all is written, and what was read is what it should be: SHA-256 (hex) of what the target got, zeros included, taken
    * from memory. For pieces that are a run; others are never told.
