@@ -23,6 +23,8 @@ export interface PlannedDiskImage {
 export interface WrittenDiskImage extends PlannedDiskImage {
   readonly path: string;
   readonly digests: ImageDigests;
+  /** No other form is made of it at the same time. */
+  readonly isAlone: boolean;
   readonly payload?: Payload;
   /** A file beside the image, made by the first who asks for its name; `make` writes it at the path. */
   derive(name: string, make: (path: string) => Promise<Omit<ArtifactFile, 'name'>>): Promise<ArtifactFile>;

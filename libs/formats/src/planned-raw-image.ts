@@ -135,6 +135,7 @@ async function writeForms(
   const image: WrittenDiskImage = {
     ...outline,
     path: join(folder, outline.name),
+    isAlone: wanted.length === 1,
     async derive(name, make) {
       const file = made.get(name) ?? make(join(folder, name)).then((facts) => ({ name, ...facts }));
       made.set(name, file);

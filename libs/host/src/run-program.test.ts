@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { programPath, runProgram } from './run-program.ts';
@@ -27,6 +28,15 @@ describe('runProgram', () => {
     });
     expect((await sh('exit 3', { accept: [0, 3] })).code).toBe(3);
     await expect(sh('kill -9 $$')).rejects.toMatchObject({ message: expect.stringContaining('SIGKILL') as string });
+  });
+
+  it('stands back in line for a core when it is told to, and what it starts as well', async () => {
+    const nices = async (options = {}) => (await sh('sleep 0.1; nice; sh -c nice', options)).stdout.toString();
+    const own = getPriority();
+    const back = Math.min(19, own + 5);
+    expect(await nices()).toBe(`${own}\n${own}\n`);
+    expect(await nices({ niceness: 5 })).toBe(`${back}\n${back}\n`);
+    await expect(runProgram('no-such-program', [], { niceness: 5 })).rejects.toMatchObject({ code: 'PROGRAM_MISSING' });
   });
 
   it('names the Debian package of a program that is missing', async () => {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { getPriority, setPriority } from 'node:os';
 import { UserError } from '@boxship/model';
 
 export interface RunOptions {
@@ -11,6 +12,8 @@ export interface RunOptions {
   /** Milliseconds; afterwards the program is killed and the call fails. */
   readonly timeout?: number;
   readonly signal?: AbortSignal;
+  /** How much further back than this process it stands in line for a core, and what it starts (nice(2), 0 to 19). Default: 0. */
+  readonly niceness?: number;
   /** Exit codes that are results, not errors. Default: 0 alone. */
   readonly accept?: readonly number[];
 }
@@ -60,6 +63,7 @@ export async function runProgram(
       ...(options.signal ? { signal: options.signal } : {}),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', options.output ?? 'pipe', 'pipe'],
     });
+    if (options.niceness && child.pid !== undefined) standBack(child.pid, options.niceness);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let timedOut = false;
@@ -98,6 +102,14 @@ export async function runProgram(
       child.stdin!.end(options.input);
     }
   });
+}
+
+function standBack(pid: number, niceness: number): void {
+  try {
+    setPriority(pid, Math.min(19, getPriority() + niceness));
+  } catch {
+    // it has ended already, or the system has no priorities: it runs as it is
+  }
 }
 
 /** The error for a program that is not there, with the Debian package that has it. */
