@@ -5,10 +5,11 @@ import { withPath } from './file-access.ts';
 import { isPageAligned } from './page-aligned.ts';
 
 /**
- * Positions, lengths and addresses of direct I/O are multiples of this (open(2), O_DIRECT): no disk has larger logical
- * blocks, and no machine smaller pages.
+ * Positions, lengths and addresses of direct I/O are multiples of this: of a disk's logical blocks (open(2), O_DIRECT; 4096 at
+ * most), and of the machine's pages, so that no page has bytes of both ways, which may be written at the same time. A page has
+ * 4096 bytes on x86-64 and up to 64 KiB elsewhere (arm64, ppc64).
  */
-const BLOCK = 4096;
+const BLOCK = process.arch === 'x64' ? 4096 : 64 * 1024;
 /** Shorter ones are better left to the page cache, which puts them together. */
 const SHORTEST = 256 * 1024;
 /** So many writes are timed before it is known how quick the disk is. */

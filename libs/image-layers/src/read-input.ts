@@ -4,7 +4,7 @@ import type { ByteRange, DirectWay } from '@boxship/model';
 
 /** Bytes of one read of a whole file: they stay in the core's cache until they are taken. */
 const WHOLE = 256 * 1024;
-/** Bytes of one read of ranges. */
+/** Bytes of one read of ranges, and where one ends. */
 const RANGE = 1024 * 1024;
 
 /**
@@ -77,7 +77,11 @@ async function* readRanges(
 
 function* cut(ranges: readonly ByteRange[]): Generator<ByteRange, undefined> {
   for (const { start, end } of ranges) {
-    for (let at = start; at < end; at += RANGE) yield { start: at, end: Math.min(end, at + RANGE) };
+    for (let at = start; at < end;) {
+      const stop = Math.min(end, at - (at % RANGE) + RANGE);
+      yield { start: at, end: stop };
+      at = stop;
+    }
   }
   return undefined;
 }
