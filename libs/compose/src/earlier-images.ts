@@ -18,10 +18,20 @@ export async function scatterFromEarlier(out: string, cache: Cache): Promise<Sca
   return async (source, targets, options) => {
     const key = contentKey(source, targets);
     if (key === undefined) return await scatterAsItIs(source, targets, options);
-    const known = await cache.recall(CONTENT_KIND, key);
+    const laidOut = targets.every(({ pieces: { run } }) => run?.sequence === source.laidOut?.sequence);
+    const content = laidOut ? source.laidOut?.sha256 : undefined;
+    const known = content ?? (await cache.recall(CONTENT_KIND, key));
     const copy = typeof known === 'string' ? copies.get(`store/${source.id} ${known}`) : undefined;
     if (copy && (await copyInThread(copy, targets, options))) {
       options.onBytes(source.size);
+      return;
+    }
+    if (content !== undefined) {
+      await scatterAsItIs(
+        source,
+        targets.map((target) => ({ ...target, content })),
+        options,
+      );
       return;
     }
     let digest: string | undefined;

@@ -20,11 +20,11 @@ export async function openImageLayer(
 ): Promise<CachedImageLayer> {
   for (let attempt = 1; ; attempt++) {
     const folder = await takeInventory(layer, cache, options);
-    const inventory = await openInventory(folder, ({ tarSize }) => layerContent(layer, tarSize));
+    const inventory = await openInventory(folder, (summary) => layerContent(layer, summary));
     if (inventory) {
       if (inventory.diffId !== layer.diffId) throw wrongDiffId(layer, inventory);
       const { blob, diffId } = layer;
-      const content = layerContent(layer, inventory.tarSize);
+      const content = layerContent(layer, inventory);
       return { blob, diffId, content, blobContent: blobContent(layer), inventory };
     }
     if (attempt === 2) throw new Error(`the inventory at ${folder} is damaged right after it was made`);

@@ -24,9 +24,12 @@ async function scattered(layer: LayerBlob, folder: string, size = tar.length): P
   const handle = await open(path, 'w');
   try {
     const pieces = { lowest: 0, ascending: true, batches: () => [Float64Array.of(0, size, 0, 0)] };
-    await layerContent(layer, size).scatter!([{ descriptor: handle.fd, path, start: 0, pieces, onWritten: () => {} }], {
-      onBytes: () => {},
-    });
+    await layerContent(layer, { tarSize: size }).scatter!(
+      [{ descriptor: handle.fd, path, start: 0, pieces, onWritten: () => {} }],
+      {
+        onBytes: () => {},
+      },
+    );
     return await readFile(path);
   } finally {
     await handle.close();
@@ -42,7 +45,7 @@ describe('the content of a large layer', () => {
       for (const [bytes, type] of [[gzipSync(tar), GZIP], [tar, TAR], [tar, GZIP]] as const) {
         const layer = await writeBlob(folder, bytes, type);
         const chunks: Buffer[] = [];
-        for await (const chunk of layerContent(layer, tar.length).open()) chunks.push(Buffer.from(chunk));
+        for await (const chunk of layerContent(layer, { tarSize: tar.length }).open()) chunks.push(Buffer.from(chunk));
         expect(Buffer.compare(Buffer.concat(chunks), tar)).toBe(0);
         expect(Buffer.compare(await scattered(layer, folder), tar)).toBe(0);
       }
@@ -52,9 +55,11 @@ describe('the content of a large layer', () => {
   it('does not scatter what needs JavaScript to be inflated, or what is small', async () => {
     await withScratch(async (folder) => {
       const layer = await writeBlob(folder, tar, 'application/vnd.oci.image.layer.v1.tar+zstd');
-      expect(layerContent({ ...layer, diffId: digestOf(Buffer.of(1)) }, tar.length).scatter).toBeUndefined();
+      expect(
+        layerContent({ ...layer, diffId: digestOf(Buffer.of(1)) }, { tarSize: tar.length }).scatter,
+      ).toBeUndefined();
       const small = await writeBlob(folder, Buffer.from(gzipSync(Buffer.alloc(5_000_000))), GZIP);
-      expect(layerContent(small, 5_000_000).scatter).toBeUndefined();
+      expect(layerContent(small, { tarSize: 5_000_000 }).scatter).toBeUndefined();
     });
   });
 

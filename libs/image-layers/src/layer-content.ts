@@ -1,4 +1,11 @@
-import { UserError, type ContentSource, type Digest, type ScatterOptions, type ScatterTarget } from '@boxship/model';
+import {
+  UserError,
+  type ContentSource,
+  type Digest,
+  type LaidOutContent,
+  type ScatterOptions,
+  type ScatterTarget,
+} from '@boxship/model';
 import { blameBlob, blobCompression, layerName, openBlob, readLayerBlob, readLayerTar, wrongDigest, type LayerBlob } from './blob-reader.ts'; // prettier-ignore
 import { declaredCompression } from './compression.ts';
 import { canInflateInPlace, scatterInThread } from './scatter-in-thread.ts';
@@ -6,16 +13,24 @@ import { canInflateInPlace, scatterInThread } from './scatter-in-thread.ts';
 /** A thread costs about as much as inflating 8 MiB: smaller blobs are inflated where they are wanted. */
 const THREAD_SIZE = 4 * 1024 * 1024;
 
+/** What is known of a tar that was read once. */
+export interface TarFacts {
+  /** Bytes. */
+  readonly tarSize: number;
+  readonly laidOut?: LaidOutContent | undefined;
+}
+
 /**
  * The uncompressed tar of a layer, `tarSize` bytes long. Each `open` reads the blob and verifies its digest; it fails before
  * the first chunk when the blob has another size, and as soon as more comes out than `tarSize`. That the blob unpacks to
  * `diffId` was proven when its inventory was taken; since the same blob always unpacks to the same bytes, it is not hashed
  * a second time. A chunk is valid until the next one is asked for. Errors: those of `readLayerTar`.
  */
-export function layerContent(layer: LayerBlob, tarSize: number): ContentSource {
+export function layerContent(layer: LayerBlob, { tarSize, laidOut }: TarFacts): ContentSource {
   const source: ContentSource = {
     id: layer.diffId,
     size: tarSize,
+    laidOut,
     open: (signal) => readLayerTar(layer, { limit: tarSize, signal, verify: 'blob' }),
   };
   // zstd is inflated by JavaScript, which has no thread of its own

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError, type ContentSource, type Digest, type LayerInventory } from '@boxship/model';
+import { UserError, type ContentSource, type Digest, type LaidOutContent, type LayerInventory } from '@boxship/model';
 import { decodeEntry } from './entry-record.ts';
 import { decodeFooterTail, FOOTER_TAIL, type InventorySummary } from './inventory-footer.ts';
 import { walkRecords } from './record-walk.ts';
@@ -15,6 +15,7 @@ export interface CachedInventory extends LayerInventory {
   readonly diffId: Digest;
   /** Character and block devices among the entries; whiteouts are not, they are names. */
   readonly deviceCount: number;
+  readonly laidOut?: LaidOutContent | undefined;
 }
 
 /**
@@ -24,7 +25,7 @@ export interface CachedInventory extends LayerInventory {
  */
 export async function openInventory(
   folder: string,
-  sourceOf: (summary: { readonly tarSize: number }) => ContentSource,
+  sourceOf: (summary: Pick<CachedInventory, 'tarSize' | 'laidOut'>) => ContentSource,
 ): Promise<CachedInventory | undefined> {
   const recordsPath = join(folder, RECORDS_FILE);
   const found = await readSummary(recordsPath);
@@ -46,6 +47,7 @@ export async function openInventory(
     tarSize: summary.tarSize,
     diffId: summary.diffId,
     deviceCount: summary.deviceCount,
+    laidOut: summary.laidOut,
   };
 }
 

@@ -47,7 +47,7 @@ function expected(pieces: readonly Piece[], start: number): Buffer {
 /** Scatters a file over new files full of 0xff, a few pieces in each batch; returns what is in them. */
 async function scatter(
   input: { path: string; gzip?: boolean; limit?: number; signal?: AbortSignal; directWay?: DirectWay },
-  ...targets: readonly { start: number; pieces: readonly Piece[]; sequence?: string }[]
+  ...targets: readonly { start: number; pieces: readonly Piece[]; sequence?: string; content?: string }[]
 ) {
   const files = await Promise.all(
     targets.map(async ({ start, pieces }, index) => {
@@ -62,7 +62,7 @@ async function scatter(
   try {
     const result = await scatterInThread(
       { path: input.path, gzip: input.gzip ?? true, limit: input.limit ?? plain.length },
-      targets.map(({ start, pieces, sequence }, index): ScatterTarget => ({
+      targets.map(({ start, pieces, sequence, content }, index): ScatterTarget => ({
         ...{ descriptor: files[index]!.handle.fd, path: files[index]!.path, start, directWay: input.directWay },
         pieces: {
           lowest: Math.min(...pieces.map(([, , position]) => position)),
@@ -77,6 +77,7 @@ async function scatter(
           pendings[index]!.push(pending);
         },
         onContent: () => expect.fail('only who checks the blob tells it'),
+        content,
       })),
       { onBytes: (count) => (bytes += count), signal: input.signal },
     );
@@ -175,6 +176,7 @@ describe('a blob that a thread scatters', () => {
       { start: 4096, pieces: cut(1_500_000), sequence: 'files' },
       { start: 0, pieces: everything, sequence: 'all' },
       { start: 0, pieces: overlapping },
+      { start: 0, pieces: everything, sequence: 'all', content: 'known to who asks' },
     );
     const [first, second] = done.contents as [Buffer, Buffer];
     const at = 1000 * 4096 + 1000;
@@ -183,7 +185,7 @@ describe('a blob that a thread scatters', () => {
     });
     const digest = stdout.toString().slice(0, 64);
     expect(sha256(first)).toBe(digest);
-    expect(done.digests).toEqual([digest, digest, sha256(plain), undefined]);
+    expect(done.digests).toEqual([digest, digest, sha256(plain), undefined, 'known to who asks']);
   });
 
   it('says that bytes are final when they are in the file, not while they are on their way', async () => {

@@ -37,6 +37,7 @@ export async function scatterInThread(
   signal?.throwIfAborted();
   const control = new Int32Array(new SharedArrayBuffer(4));
   const digested = firstOfEqual(targets);
+  const known = targets.map(({ content }) => content);
   const workerData: ScatterJob = {
     ...{ path, ranges, gzip, limit, control },
     targets: targets.map(({ descriptor, path, start, directWay, pieces: { lowest, ascending } }, index) => ({
@@ -70,7 +71,8 @@ export async function scatterInThread(
           reject(error as Error);
         }
         if (failure) reject(Object.assign(new Error(failure.message), failure));
-        if (result) resolve({ ...result, contents: digested.map((first) => result.contents[first]) });
+        if (result)
+          resolve({ ...result, contents: digested.map((first, index) => known[index] ?? result.contents[first]) });
       });
       for (let ahead = 0; ahead < AHEAD; ahead++) for (const index of targets.keys()) feed(index);
     });
@@ -83,8 +85,8 @@ export async function scatterInThread(
 /** For each target the first that gets the same bytes in the same order: one digest is that of all. -1 where nobody asks. */
 function firstOfEqual(targets: readonly ScatterTarget[]): readonly number[] {
   const firsts = new Map<string, number>();
-  return targets.map(({ pieces: { run }, onContent }, index) => {
-    if (!run || !onContent) return -1;
+  return targets.map(({ pieces: { run }, onContent, content }, index) => {
+    if (!run || !onContent || content !== undefined) return -1;
     if (!firsts.has(run.sequence)) firsts.set(run.sequence, index);
     return firsts.get(run.sequence)!;
   });

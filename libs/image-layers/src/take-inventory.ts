@@ -6,6 +6,7 @@ import type { Cache } from '@boxship/host';
 import { blameBlob, layerName, readLayerTar, type LayerBlob } from './blob-reader.ts';
 import { dropDuplicates } from './drop-duplicates.ts';
 import type { RecordedEntry } from './entry-record.ts';
+import { createLaidOutDigest, type LaidOutDigest } from './laid-out.ts';
 import { createLayerTally } from './layer-tally.ts';
 import { createPathTable } from './path-table.ts';
 import { createRecordWriter } from './record-writer.ts';
@@ -46,6 +47,8 @@ async function writeInventory(layer: LayerBlob, folder: string, options: Invento
   /** A sparse file's stored bytes go into the segments: engines put together whole files, which the tar never held. */
   let inSegments = false;
   let tarSize = 0;
+  /** Of files whose bytes lie in the tar as they are; undefined when one does not. */
+  let laidOut: LaidOutDigest | undefined = createLaidOutDigest();
   const tarSplit = await createTarSplitWriter(join(folder, TAR_SPLIT_FILE));
 
   const parser = createTarParser(
@@ -53,6 +56,8 @@ async function writeInventory(layer: LayerBlob, folder: string, options: Invento
       entry(entry) {
         inSegments = entry.segments !== undefined;
         tarSplit.startFile(entry.rawName, inSegments ? 0 : entry.storedSize);
+        if (inSegments) laidOut = undefined;
+        else if (entry.type === 'file' && entry.size > 0) laidOut?.file(entry.dataOffset, entry.size);
         const recorded = resolve(entry);
         const before = paths.set(entry.path, records.add(recorded));
         if (before >= 0) dropped.add(before);
@@ -64,6 +69,7 @@ async function writeInventory(layer: LayerBlob, folder: string, options: Invento
           tarSplit.raw(bytes);
         } else {
           tarSplit.data(bytes);
+          laidOut?.data(bytes);
         }
       },
       raw(bytes) {
@@ -128,7 +134,7 @@ async function writeInventory(layer: LayerBlob, folder: string, options: Invento
       tarSplit: tarSplit.finish(),
     };
     if (dropped.size === 0) {
-      records.finish({ ...whole, ...tally.sums() });
+      records.finish({ ...whole, ...tally.sums(), laidOut: laidOut?.finish() });
     } else {
       const kept = `${recordsPath}.kept`;
       dropDuplicates(records, recordsPath, kept, dropped, whole);

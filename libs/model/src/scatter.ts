@@ -46,9 +46,11 @@ export interface ScatterTarget {
   onRewritten?(): void;
   /**
    * When all is written, and what was read is what it should be: SHA-256 (hex) of what the target got, zeros included, taken
-   * from memory. For pieces that are a run; others are never told.
+   * from memory, or known. For pieces that are a run; others are never told.
    */
   onContent?(sha256: string): void;
+  /** What `onContent` will be told, where that is known of bytes whose source verifies them: they are not digested again. */
+  readonly content?: string | undefined;
 }
 
 export interface ScatterOptions {

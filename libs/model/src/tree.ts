@@ -29,6 +29,16 @@ export interface ContentSource {
    * thread. Verifies as `open` does. When it resolves or fails, nothing writes to the files any more.
    */
   scatter?(targets: readonly ScatterTarget[], options: ScatterOptions): Promise<void>;
+  /** What its files are when they are laid out in their order; absent when nobody has looked, or they cannot be. */
+  readonly laidOut?: LaidOutContent | undefined;
+}
+
+/** The files of a stream as blocks of a file system, one behind the other in the order of the stream, each filled up with zeros. */
+export interface LaidOutContent {
+  /** As `ContentRun` has it, for the targets that get just these bytes. */
+  readonly sequence: string;
+  /** Of all these blocks, hex. */
+  readonly sha256: string;
 }
 
 /** A run of data inside a sparse file. What no segment covers reads as zeros. */

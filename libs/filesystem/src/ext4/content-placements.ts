@@ -1,6 +1,7 @@
 import type { ContentSource } from '@boxship/model';
 import { S_IFREG, fileType } from './file-mode.ts';
 import { BLOCK_SIZE } from './geometry.ts';
+import { blockPadding } from './run-sequence.ts';
 import type { TreeTable } from './tree-table.ts';
 
 /** A piece is a whole file (its inode's row) or a segment of a sparse one (its row + 2^31). */
@@ -71,7 +72,7 @@ export function placeContents({ inodes, runs, sources, sparse }: TreeTable): Con
       const goesOn =
         segment >= 0 && segment + 1 < segments && runs.segmentInode.get(segment) === runs.segmentInode.get(segment + 1);
       if (goesOn) return runs.segmentTarget.get(segment + 1) - end;
-      return -end & (BLOCK_SIZE - 1);
+      return blockPadding(end);
     },
   };
 }

@@ -1,11 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { ByteRange, ContentRun, ContentSource } from '@boxship/model';
 import type { ContentPlacements } from './content-placements.ts';
 import type { FreeRuns } from './free-runs.ts';
 import { BLOCK_SIZE } from './geometry.ts';
-
-/** Pieces that are hashed at once. */
-const BATCH = 4096;
+import { createRunSequence } from './run-sequence.ts';
 
 /** The run of a source; undefined when its files lie in another order, or one of its bytes is wanted twice. */
 export function contentRun(
@@ -18,25 +15,17 @@ export function contentRun(
   if (start === end) return undefined;
   const first = placements.target(start);
   if (first % BLOCK_SIZE !== 0) return undefined;
-  const hash = createHash('sha256');
-  const numbers = new Float64Array(BATCH * 3);
-  let filled = 0;
+  const sequence = createRunSequence();
   let [next, read] = [first, 0];
   for (let piece = start; piece < end; piece++) {
     const [offset, length, padding] = [placements.offset(piece), placements.length(piece), placements.padding(piece)];
     if (placements.target(piece) !== next || offset < read) return undefined;
     next += length + padding;
     read = offset + length;
-    numbers[filled++] = offset;
-    numbers[filled++] = length;
-    numbers[filled++] = padding;
-    if (filled < numbers.length) continue;
-    hash.update(numbers);
-    filled = 0;
+    sequence.add(offset, length, padding);
   }
-  hash.update(numbers.subarray(0, filled));
   const [from, to] = [dataStart + first / BLOCK_SIZE, dataStart + next / BLOCK_SIZE];
-  return { sequence: hash.digest('hex'), ranges: rangesOf(from, to, free) };
+  return { sequence: sequence.digest(), ranges: rangesOf(from, to, free) };
 }
 
 /** Where blocks of file space lie, bytes from the start of the file system: apart where metadata lies between. */
