@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ContentWriter } from '@boxship/filesystem';
-import type { ContentSource } from '@boxship/model';
-import { pumpContents } from './content-pump.ts';
+import type { ContentSource, HandOver, ScatterTarget } from '@boxship/model';
+import { pumpContents, type Consumer } from './content-pump.ts';
 
 const MIB = 1024 * 1024;
 
@@ -84,6 +84,46 @@ describe('pumpContents', () => {
     expect([bad.ended, other.ended]).toEqual([false, false]);
     expect(other.bytes).toBeLessThan(64 * MIB);
   }); // prettier-ignore
+
+  describe('of sources that scatter their bytes themselves', () => {
+    const handOver = {} as HandOver;
+    const target = { handOver } as ScatterTarget;
+    /** Notes when each begins and ends, and whether it may wait for who reads behind. */
+    function scattered(id: string, size: number, log: string[]): Consumer {
+      const scatter = async (targets: readonly ScatterTarget[]) => {
+        log.push(`${id}${targets[0]!.handOver ? '' : ' alone'}`);
+        await new Promise((done) => setTimeout(done, size / MIB));
+        log.push(`end ${id}`);
+      };
+      return { source: { id, size, open: () => expect.fail('it is not read here'), scatter }, writers: [], targets: [target] };
+    } // prettier-ignore
+
+    it('takes one at a time, in their order, beside those that it reads itself', async () => {
+      const log: string[] = [];
+      const consumers = [
+        ...['a', 'b'].map((id) => scattered(id, 30 * MIB, log)),
+        { source: sourceOf('s', MIB, log), writers: [writerOf(fresh())] },
+      ];
+      await pumpContents(consumers, { onBytes: () => {}, ahead: 0 });
+      expect(log.filter((line) => !line.endsWith(' s'))).toEqual(['a', 'end a', 'b', 'end b']);
+      expect(log.indexOf('open s')).toBeLessThan(log.indexOf('end a'));
+    });
+
+    it('takes the last ones ahead, as many as it may, and lets them wait for nobody', async () => {
+      const log: string[] = [];
+      const sizes = { a: 40, b: 20, c: 30, d: 10 };
+      const consumers = Object.entries(sizes).map(([id, size]) => scattered(id, size * MIB, log));
+      await pumpContents(consumers, { onBytes: () => {}, ahead: 0.45 });
+      expect(log.filter((line) => !line.startsWith('end'))).toEqual(['a', 'd alone', 'c alone', 'b']);
+    });
+
+    it('lets none wait beside one that takes its own thread long: what is read first may come last', async () => {
+      const log: string[] = [];
+      const long = { source: sourceOf('z', 128 * MIB, []), writers: [writerOf(fresh())] };
+      await pumpContents([scattered('a', MIB, log), long], { onBytes: () => {}, ahead: 0 });
+      expect(log).toEqual(['a alone', 'end a']);
+    });
+  });
 
   it('stops when it is told to', async () => {
     const stop = new AbortController();

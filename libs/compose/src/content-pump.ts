@@ -1,5 +1,6 @@
+import { availableParallelism } from 'node:os';
 import type { ContentWriter } from '@boxship/filesystem';
-import type { ContentSource, ScatterOptions, ScatterTarget } from '@boxship/model';
+import { MiB, type ContentSource, type ScatterOptions, type ScatterTarget } from '@boxship/model';
 
 /** A source and everybody who wants its bytes. */
 export interface Consumer {
@@ -15,6 +16,8 @@ export interface PumpOptions {
   readonly signal?: AbortSignal;
   /** Default: as they do it themselves. */
   readonly scatter?: Scatter;
+  /** Part of the scattered bytes that a second thread takes from the end; default: none with less than four cores, or half. */
+  readonly ahead?: number;
 }
 
 /** Gives targets the bytes of a source that scatters them. */
@@ -26,27 +29,51 @@ export type Scatter = (
 
 export const scatterAsItIs: Scatter = (source, targets, options) => source.scatter!(targets, options);
 
-/** Layers are inflated on as many cores as machines commonly spare; more cost memory and gain nothing on two. */
-const PARALLEL = 2;
-/** Sources from here on are streams from the cache; smaller ones are mostly bytes at hand. */
-const LARGE = 1024 * 1024;
+/**
+ * Of the bytes that threads scatter, the part that a second one takes from the end: who digests the image has to read that from the
+ * disk, and what the first one scatters, in its order, is found in memory. With two or three cores the others digest meanwhile.
+ */
+const AHEAD = availableParallelism() < 4 ? 0 : 0.5;
+/** Sources that this thread reads at the same time: one waits for the disk while another one is inflated. */
+const READ = 2;
+/** Bytes of a source that takes this thread so long that others had better not wait for who digests it. */
+const LONG = 128 * MiB;
 
 /**
  * Reads every source once and gives each of its bytes to all who want them: in the order given, which is that of their
- * places on the disk, so that who reads behind the writers can start early; two at a time. A failure stops all of it.
+ * places on the disk, so that who reads behind the writers finds them in memory. Beside those that threads scatter go those that come
+ * by way of this thread. A failure stops all of it.
  */
 export async function pumpContents(
   consumers: readonly Consumer[],
-  { onBytes, signal, scatter = scatterAsItIs }: PumpOptions,
+  { onBytes, signal, scatter = scatterAsItIs, ahead = AHEAD }: PumpOptions,
 ): Promise<void> {
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const queue = [...consumers];
-  const work = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) await pump(next, { onBytes, signal: either, scatter });
-  };
-  const large = consumers.filter(({ source }) => source.size >= LARGE).length;
-  const workers = Array.from({ length: Math.max(1, Math.min(PARALLEL, large)) }, work);
+  const isScattered = ({ source, targets }: Consumer) => source.scatter !== undefined && targets !== undefined;
+  const pumpNow = (consumer: Consumer) => pump(consumer, { onBytes, signal: either, scatter });
+  const others = consumers.filter((consumer) => !isScattered(consumer));
+  const mayWait = others.every(({ source }) => source.size < LONG);
+  const queue = [...others];
+  const scattered = consumers.filter(isScattered);
+  let left = ahead * scattered.reduce((sum, { source }) => sum + source.size, 0);
+  const workers = [
+    ...Array.from({ length: READ }, async () => {
+      for (let next = queue.shift(); next; next = queue.shift()) await pumpNow(next);
+    }),
+    (async () => {
+      for (let next = scattered.shift(); next; next = scattered.shift()) {
+        await pumpNow(mayWait ? next : withoutHandOver(next));
+      }
+    })(),
+    (async () => {
+      for (let last = scattered.at(-1); last && last.source.size <= left; last = scattered.at(-1)) {
+        scattered.pop();
+        left -= last.source.size;
+        await pumpNow(withoutHandOver(last));
+      }
+    })(),
+  ];
   try {
     await Promise.all(workers);
   } catch (error) {
@@ -56,7 +83,15 @@ export async function pumpContents(
   }
 }
 
-async function pump({ source, writers, targets }: Consumer, { onBytes, signal, scatter }: Required<PumpOptions>) {
+/** For a thread that does not wait for who reads behind it. */
+function withoutHandOver({ targets, ...consumer }: Consumer): Consumer {
+  return { ...consumer, targets: targets!.map((target) => ({ ...target, handOver: undefined })) };
+}
+
+async function pump(
+  { source, writers, targets }: Consumer,
+  { onBytes, signal, scatter }: Required<Omit<PumpOptions, 'ahead'>>,
+) {
   if (source.scatter && targets) return await scatter(source, targets, { onBytes, signal });
   for await (const chunk of source.open(signal)) {
     signal.throwIfAborted();

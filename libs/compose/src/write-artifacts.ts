@@ -32,12 +32,13 @@ export async function writeArtifacts(
     step.advance(bytes);
   };
   const jobs: Promise<unknown>[] = [];
+  const imagesAtOnce = works.reduce((sum, { prepared }) => sum + prepared.artifacts.length, 0);
   try {
     for (const work of works) {
       await makeFolder(work.staging);
       for (const artifact of work.prepared.artifacts) {
         const onFailure = (error: unknown) => stop.abort(error);
-        opened.push({ work, sink: await artifact.open(work.staging, { signal: either, onFailure }) });
+        opened.push({ work, sink: await artifact.open(work.staging, { signal: either, onFailure, imagesAtOnce }) });
       }
     }
     const sinks = opened.map(({ sink }) => sink);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
-import { MiB, type ByteRange, type Digest, type DirectWay } from '@boxship/model';
+import { noteChange } from '@boxship/host';
+import { MiB, type ByteRange, type Digest, type DirectWay, type HandOver } from '@boxship/model';
 import { mapBlocks, type RangeDigest } from './bmap.ts';
 import type { DigestJob, DigestMessage } from './digest-thread.ts';
 import thread from './digest-thread.ts?thread';
@@ -36,7 +37,8 @@ export interface WrittenMark {
   readonly shared: BigInt64Array;
 }
 
-export function writtenMark(): WrittenMark {
+/** With `handOver`, its reader is woken too. */
+export function writtenMark(handOver?: HandOver): WrittenMark {
   const shared = new BigInt64Array(new SharedArrayBuffer(8));
   return {
     shared,
@@ -44,6 +46,7 @@ export function writtenMark(): WrittenMark {
       if (BigInt(position) <= Atomics.load(shared, 0)) return;
       Atomics.store(shared, 0, BigInt(position));
       Atomics.notify(shared, 0);
+      if (handOver) noteChange(handOver);
     },
   };
 }
@@ -60,6 +63,8 @@ export interface DigestOptions {
   readonly written?: WrittenMark;
   /** Of who writes the file: it is read past the page cache as long as it is written that way. */
   readonly directWay?: DirectWay | undefined;
+  /** Of who writes the file; its mark was made with it. What is in these buffers is taken from there. */
+  readonly handOver?: HandOver | undefined;
 }
 
 /**
@@ -69,14 +74,14 @@ export interface DigestOptions {
 export async function digestImage(
   path: string,
   mapped: readonly ByteRange[],
-  { onBytes = () => {}, signal, parts = [], zeros = [], written, directWay }: DigestOptions = {},
+  { onBytes = () => {}, signal, parts = [], zeros = [], written, directWay, handOver }: DigestOptions = {},
 ): Promise<ImageDigests> {
   signal?.throwIfAborted();
   const { size } = await stat(path);
   const ranges = mapBlocks(mapped, size);
   const found = await new Promise<NonNullable<DigestMessage['result']>>((resolve, reject) => {
     const workerData: DigestJob = {
-      file: { path, size, zeros, written: written?.shared, directWay },
+      file: { path, size, zeros, written: written?.shared, directWay, handOver },
       ...{ ranges, parts, step: CHECKPOINT_STEP },
     };
     const worker = new Worker(thread, { eval: true, workerData, execArgv: [] });

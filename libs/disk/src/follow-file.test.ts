@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newDirectWay, openDirectFile, pageAlignedBuffer } from '@boxship/host';
+import {
+  handOverWriter,
+  letReaderCome,
+  newDirectWay,
+  newHandOver,
+  openDirectFile,
+  pageAlignedBuffer,
+} from '@boxship/host';
 import { MiB } from '@boxship/model';
 import { digestImage, writtenMark } from './digest-image.ts';
 
@@ -61,6 +68,42 @@ describe('the digest of a file that goes past the page cache', () => {
     expect((await digests).sha256).toBe(sha256(bytes));
     closeSync(descriptor);
   });
+
+  it.each([['past the page cache', true], ['through it', false]])('takes from memory what its writer still has there, and the rest %s', async (_, isDirect) => {
+    const bytes = content();
+    const path = join(folder, 'handed-over');
+    // begins and ends within a read, and goes beyond a hole
+    const [from, to] = [MiB + 12 * 4096, 7 * MiB + 4096] as const;
+    writeFileSync(path, Buffer.concat([bytes.subarray(0, from), Buffer.alloc(to - from, 0xee), bytes.subarray(to)]));
+    using open = newHandOver(4)!;
+    const { handOver } = open;
+    const writer = handOverWriter(handOver);
+    const written = writtenMark(handOver);
+    const directWay = isDirect ? newDirectWay() : undefined;
+    const digests = digestImage(path, [{ start: 0, end: SIZE }], { zeros: ZEROS, written, directWay, handOver });
+    written.advance(from);
+    letReaderCome(handOver);
+    for (let at: number = from; at < to;) {
+      const end = Math.min(to, at + (at % 3 === 0 ? MiB : MiB / 2));
+      const inHole = ZEROS.find((zero) => at >= zero.start && at < zero.end);
+      if (inHole) {
+        at = inHole.end; // nobody writes it
+        continue;
+      }
+      const stop = Math.min(end, ...ZEROS.filter(({ start }) => start > at).map(({ start }) => start));
+      const buffer = writer.take();
+      if (!buffer) {
+        await sleep(1);
+        continue;
+      }
+      bytes.copy(buffer, 0, at, stop);
+      writer.offer(buffer, at, stop - at);
+      writer.done(buffer);
+      at = stop;
+    }
+    written.advance(SIZE);
+    expect((await digests).sha256).toBe(sha256(bytes)); // the file alone has others
+  }); // prettier-ignore
 
   it('fails when the file is cut off meanwhile', async () => {
     const path = join(folder, 'cut');

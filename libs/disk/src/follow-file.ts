@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
-import { openDirectFile, pageAlignedBuffer } from '@boxship/host';
-import type { ByteRange, DirectWay } from '@boxship/model';
+import { handOverReader, openDirectFile, pageAlignedBuffer, type HandOverReader } from '@boxship/host';
+import type { ByteRange, DirectWay, HandOver } from '@boxship/model';
 
 /** What is read of a file, and how far it is final. */
 export interface FollowedFile {
@@ -13,6 +13,8 @@ export interface FollowedFile {
   readonly written: BigInt64Array | undefined;
   /** Of who writes it: it is read past the page cache as long as it is written that way. */
   readonly directWay: DirectWay | undefined;
+  /** Where its writers leave what they have just written. */
+  readonly handOver: HandOver | undefined;
 }
 
 /** Bytes of one read through the page cache: they stay in the core's cache until they are hashed. */
@@ -25,21 +27,31 @@ const AHEAD = 2;
 
 /**
  * The bytes of a file from its start to its end, as they become final: for a thread of its own, which sleeps meanwhile. A chunk
- * is valid until the next one is asked for. What goes past the page cache is read ahead, so that the disk works while the
- * caller does.
+ * is valid until the next one is asked for. What its writers still have in memory is taken from there. What goes past the page cache
+ * is read ahead, so that the disk works while the caller does.
  */
-export async function* followFile({ path, size, zeros, written, directWay }: FollowedFile): AsyncGenerator<Buffer> {
+export async function* followFile(followed: FollowedFile): AsyncGenerator<Buffer> {
+  const { path, size, zeros, written, directWay, handOver } = followed;
   const descriptor = openSync(path, 'r');
   const file = openDirectFile(descriptor, path, 'read', directWay);
   const memory = file.isDirect() ? pageAlignedBuffer((1 + AHEAD) * DIRECT) : Buffer.allocUnsafeSlow(CACHED);
   const nothing = Buffer.alloc(CACHED);
+  const reader = handOver ? handOverReader(handOver) : undefined;
   let [hole, used] = [0, 0];
-  const pieceAt = (at: number): Piece => {
+  /** What comes next at a position; undefined when it is not final yet. */
+  const pieceAt = (at: number): Piece | undefined => {
     while (hole < zeros.length && zeros[hole]!.end <= at) hole++;
     const zero = zeros[hole] ?? { start: size, end: size };
-    if (zero.start <= at) return { start: at, end: Math.min(zero.end, at + nothing.length), isHole: true };
+    if (zero.start <= at) {
+      return { end: Math.min(zero.end, at + nothing.length), bytes: nothing };
+    }
+    const taken = reader?.take(at);
+    if (taken) return { end: at + taken.bytes.length, ...taken };
     const length = file.isDirect() ? DIRECT : CACHED;
-    return { start: at, end: Math.min(at - (at % length) + length, zero.start), isHole: false };
+    const end = Math.min(at - (at % length) + length, zero.start);
+    if (isFinal(written, end)) return { end };
+    const next = reader?.nextBetween(at, end);
+    return next !== undefined && isFinal(written, next) ? { end: next } : undefined;
   };
   const read = async (bytes: Buffer, at: number): Promise<void> => {
     for (let done = 0; done < bytes.length;) {
@@ -49,8 +61,8 @@ export async function* followFile({ path, size, zeros, written, directWay }: Fol
       done += count;
     }
   };
-  const begin = ({ start, end, isHole }: Piece): Pending => {
-    if (isHole) return { bytes: nothing.subarray(0, end - start) };
+  const begin = (start: number, { end, bytes: there, release }: Piece): Pending => {
+    if (there) return { bytes: there.subarray(0, end - start), release };
     const offset = memory.length > CACHED ? (used++ % (1 + AHEAD)) * DIRECT : 0;
     const bytes = memory.subarray(offset, offset + end - start);
     const isRead = read(bytes, start);
@@ -60,25 +72,23 @@ export async function* followFile({ path, size, zeros, written, directWay }: Fol
   const pending: Pending[] = [];
   let begun = 0;
   const push = (piece: Piece) => {
-    pending.push(begin(piece));
+    pending.push(begin(begun, piece));
     begun = piece.end;
+    reader?.passed(begun);
   };
   try {
     for (let at = 0; at < size;) {
-      if (pending.length === 0) {
-        const piece = pieceAt(begun);
-        if (!piece.isHole && written) waitFor(written, piece.end);
-        push(piece);
-      }
-      const { bytes, isRead } = pending.shift()!;
+      if (pending.length === 0) push(waitFor(() => pieceAt(begun), written, reader));
+      const { bytes, isRead, release } = pending.shift()!;
       if (isRead) await isRead;
       at += bytes.length;
       while (file.isDirect() && pending.length < AHEAD && begun < size) {
         const piece = pieceAt(begun);
-        if (!piece.isHole && !isFinal(written, piece.end)) break;
+        if (!piece) break;
         push(piece);
       }
       yield bytes;
+      release?.();
     }
   } finally {
     await Promise.allSettled(pending.map(({ isRead }) => isRead)); // nobody may read a file that is closed
@@ -87,23 +97,36 @@ export async function* followFile({ path, size, zeros, written, directWay }: Fol
   }
 }
 
-interface Piece extends ByteRange {
-  readonly isHole: boolean;
+interface Piece {
+  /** Position in the file. */
+  readonly end: number;
+  /** Absent: they are read. */
+  readonly bytes?: Buffer;
+  readonly release?: () => void;
 }
 
 /** A chunk that is there, or will be. */
 interface Pending {
   readonly bytes: Buffer;
   readonly isRead?: Promise<void>;
+  readonly release?: (() => void) | undefined;
 }
 
 const isFinal = (written: BigInt64Array | undefined, end: number) =>
   written === undefined || Number(Atomics.load(written, 0)) >= end;
 
-function waitFor(written: BigInt64Array, end: number): void {
+/** Sleeps until there is a piece. */
+function waitFor(
+  look: () => Piece | undefined,
+  written: BigInt64Array | undefined,
+  reader: HandOverReader | undefined,
+): Piece {
   for (;;) {
-    const now = Atomics.load(written, 0);
-    if (Number(now) >= end) return;
-    Atomics.wait(written, 0, now, 1000);
+    const changes = reader?.changes();
+    const mark = written && Atomics.load(written, 0);
+    const piece = look();
+    if (piece) return piece;
+    if (reader) reader.wait(changes!);
+    else Atomics.wait(written!, 0, mark!, 1000);
   }
 }

@@ -93,6 +93,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal;
   /** Told at once of what fails beside the calls, so that others can be stopped; `settle` fails with the same. */
   readonly onFailure?: (error: unknown) => void;
+  /** Artifacts that are written at the same time, this one included; default: 1. They share memory. */
+  readonly imagesAtOnce?: number | undefined;
 }
 
 export interface SinkOptions {

@@ -54,9 +54,9 @@ export async function plannedRawImage(
       lengthOf(mapped) + wanted.reduce((sum, { form, options }) => sum + form.bytesBeside(outline, options), 0),
     vendorBytes: lengthOf(copiedRanges(image)) + transplants.reduce((sum, { content }) => sum + content.size, 0),
     sources: filesystems.flatMap(({ plan: filesystem }) => filesystem.sources()),
-    async open(folder, { signal, onFailure = () => {} } = {}) {
+    async open(folder, { signal, onFailure = () => {}, imagesAtOnce } = {}) {
       const isReadAgain = !wanted.every(({ form, options }) => form.isImage?.(options));
-      const writer = await openRawImage(join(folder, outline.name), image, { isReadAgain });
+      const writer = await openRawImage(join(folder, outline.name), image, { isReadAgain, imagesAtOnce });
       const inMemory = ({ content }: PayloadPart) => content?.source.scatter !== undefined;
       const readBack = payload?.parts.filter((part) => !inMemory(part)) ?? [];
       const wantedDigests: DigestOptions = {
@@ -66,7 +66,7 @@ export async function plannedRawImage(
       // it follows behind the writers, from before the first byte until the last one is final and read
       const digests = digestImage(writer.path, mapped, {
         ...wantedDigests,
-        ...{ written: writer.written, directWay: writer.directWay },
+        ...{ written: writer.written, directWay: writer.directWay, handOver: writer.handOver },
       });
       digests.catch(onFailure); // and told where it is waited for
       let found: ImageDigests | undefined;
@@ -84,6 +84,7 @@ export async function plannedRawImage(
         scatterTargets: (source) => writer.scatterTargets(source),
         async settle() {
           [found] = await Promise.all([digests, writer.finish()]);
+          writer.endHandOver();
           if (writer.wasRewritten()) found = await digestImage(writer.path, mapped, wantedDigests);
         },
         finish: (sink) => {
@@ -96,6 +97,7 @@ export async function plannedRawImage(
         },
         async abandon() {
           await digests.catch(() => {}); // nobody may use a file that is closed
+          writer.endHandOver();
           await writer.abandon();
         },
       };

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/disk';
 import type { BaseDevice } from './base-image-format.ts';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
-import { directWriter, newDirectWay, openDirectFile, withPath } from '@boxship/host';
+import { directWriter, letReaderCome, newDirectWay, newHandOver, openDirectFile, withPath } from '@boxship/host';
 import {
   MiB,
   writerSlice,
@@ -10,6 +10,7 @@ import {
   type ContentSource,
   type Digest,
   type DirectWay,
+  type HandOver,
   type RandomReader,
   type RandomWriter,
   type ScatterTarget,
@@ -56,6 +57,8 @@ export interface RawImageWriter {
   wasRewritten(): boolean;
   /** Whether it is written past the page cache: for who reads behind. */
   readonly directWay: DirectWay | undefined;
+  /** What is written lies there for a while, for who reads behind. */
+  readonly handOver: HandOver | undefined;
   /**
    * SHA-256 of what the file system at `start` holds of a source that scattered its bytes, taken from memory; undefined where
    * its pieces are no run, and before it is written.
@@ -69,6 +72,8 @@ export interface RawImageWriter {
   scatterTargets(source: ContentSource): readonly ScatterTarget[];
   /** Brings everything to the disk and closes the file. */
   finish(): Promise<void>;
+  /** Gives back the memory between writers and reader, when none of them is there any more. */
+  endHandOver(): void;
   /** Closes the file as it is; it is closed already after `finish`. */
   abandon(): Promise<void>;
 }
@@ -140,14 +145,21 @@ export function emptyRanges(plan: RawImagePlan): readonly ByteRange[] {
   return empty;
 }
 
-/**
- * Opens a new file at `path` for the image. `isReadAgain` says that others will read all of it when it is written, so that
- * it had better be in the page cache. Errors: those of the file system (ENOSPC as it is).
- */
+export interface RawImageOptions {
+  /** Others will read all of it when it is written, so that it had better be in the page cache. */
+  readonly isReadAgain?: boolean;
+  /** Images that are written at the same time: they share the memory that there is. */
+  readonly imagesAtOnce?: number | undefined;
+}
+
+/** Buffers of 1 MiB between a writer and the reader: of all images, the most of one, and the least that is of use. */
+const [ALL_BUFFERS, MOST_BUFFERS, LEAST_BUFFERS] = [16, 8, 3];
+
+/** Opens a new file at `path` for the image. Errors: those of the file system (ENOSPC as it is). */
 export async function openRawImage(
   path: string,
   plan: RawImagePlan,
-  { isReadAgain = false }: { readonly isReadAgain?: boolean } = {},
+  { isReadAgain = false, imagesAtOnce = 1 }: RawImageOptions = {},
 ): Promise<RawImageWriter> {
   const directWay = isReadAgain ? undefined : newDirectWay();
   const handle = await open(path, 'wx+', 0o644);
@@ -160,7 +172,10 @@ export async function openRawImage(
   const writeback = earlyWriteback(handle);
   const file = openDirectFile(handle.fd, path, 'write', directWay);
   const target = writeback.over(directWriter(file, path));
-  const written = writtenMark();
+  const buffers = Math.max(LEAST_BUFFERS, Math.min(MOST_BUFFERS, Math.floor(ALL_BUFFERS / imagesAtOnce)));
+  const openHandOver = newHandOver(buffers);
+  const handOver = openHandOver?.handOver;
+  const written = writtenMark(handOver);
   const contents = new Map<string, Digest>();
   let rewritten = false;
   /** What is not final yet; the lowest of them is how far the file is final. */
@@ -186,7 +201,7 @@ export async function openRawImage(
   return {
     path,
     written,
-    directWay,
+    ...{ directWay, handOver },
     wasRewritten: () => rewritten,
     contentDigest: (start, { id }) => contents.get(`${start} ${id}`),
     async writeFrame({ onBytes, edit }) {
@@ -196,11 +211,16 @@ export async function openRawImage(
       }
       for (const { position, bytes } of plan.patches) await target.write(position, bytes);
       await edit(path);
+      // who reads behind has the vendor's part to begin with
+      const own = Math.min(...plan.filesystems.map(({ start }) => start));
+      frame.pending = () => own;
+      mark();
       for (const { start, plan: filesystem } of plan.filesystems) {
         await filesystem.writeMetadata(writerSlice(target, start));
       }
       frame.pending = () => Infinity;
       mark();
+      if (handOver) letReaderCome(handOver);
     },
     contentWriters: (source) =>
       holders(source).map(({ start, plan: filesystem }) =>
@@ -212,7 +232,7 @@ export async function openRawImage(
         let lowest = start + pieces.lowest;
         pending.push({ pending: () => lowest });
         return {
-          ...{ descriptor: handle.fd, path, start, pieces, directWay },
+          ...{ descriptor: handle.fd, path, start, pieces, directWay, handOver },
           onWritten(bytes, now) {
             lowest = now;
             mark();
@@ -233,6 +253,7 @@ export async function openRawImage(
         await handle.close();
       }
     },
+    endHandOver: () => openHandOver?.[Symbol.dispose](),
     async abandon() {
       await writeback.settled().catch(() => {});
       file[Symbol.dispose]();

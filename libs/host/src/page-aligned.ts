@@ -22,7 +22,12 @@ export function pageAlignedBuffer(size: number): Buffer<ArrayBuffer> {
   }
 }
 
-/** Whether the memory that holds these bytes is of `pageAlignedBuffer`. */
+/** Notes that a memory of WebAssembly's came from another thread. */
+export function trustAligned(memory: ArrayBufferLike): void {
+  aligned.add(memory);
+}
+
+/** Whether the memory that holds these bytes is of `pageAlignedBuffer`, or trusted to be like it. */
 export function isPageAligned(bytes: Uint8Array): boolean {
   return aligned.has(bytes.buffer);
 }

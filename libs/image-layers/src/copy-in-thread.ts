@@ -25,9 +25,9 @@ export async function copyInThread(
   const runs = targets.map(({ pieces }) => pieces.run);
   if (!runs.every((run): run is ContentRun => run !== undefined && lengthOf(run.ranges) === length)) return false;
   const copies = targets.map(
-    ({ descriptor, path, start, directWay, onWritten, pieces: { lowest } }, index): ScatterTarget => ({
-      ...{ descriptor, path, start, directWay },
-      pieces: { lowest, ascending: true, batches: () => [piecesOf(runs[index]!.ranges)] },
+    ({ descriptor, path, start, directWay, handOver, onWritten, pieces: { lowest } }, index): ScatterTarget => ({
+      ...{ descriptor, path, start, directWay, handOver },
+      pieces: { lowest, ascending: true, run: runs[index]!, batches: () => [piecesOf(runs[index]!.ranges)] },
       onWritten,
     }),
   );

@@ -8,7 +8,8 @@ import {
 } from '@boxship/model';
 import { blameBlob, blobCompression, layerName, openBlob, readLayerBlob, readLayerTar, wrongDigest, type LayerBlob } from './blob-reader.ts'; // prettier-ignore
 import { declaredCompression } from './compression.ts';
-import { canInflateInPlace, scatterInThread } from './scatter-in-thread.ts';
+import { canInflateInPlace } from './inflate-in-place.ts';
+import { scatterInThread } from './scatter-in-thread.ts';
 
 /** A thread costs about as much as inflating 8 MiB: smaller blobs are inflated where they are wanted. */
 const THREAD_SIZE = 4 * 1024 * 1024;

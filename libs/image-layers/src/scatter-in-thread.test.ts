@@ -5,9 +5,10 @@ import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newDirectWay, runProgram } from '@boxship/host';
-import type { DirectWay, ScatterTarget } from '@boxship/model';
-import { canInflateInPlace, scatterInThread } from './scatter-in-thread.ts';
+import { handOverReader, letReaderCome, newDirectWay, newHandOver, runProgram } from '@boxship/host';
+import type { DirectWay, HandOver, ScatterTarget } from '@boxship/model';
+import { canInflateInPlace } from './inflate-in-place.ts';
+import { scatterInThread } from './scatter-in-thread.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -46,7 +47,14 @@ function expected(pieces: readonly Piece[], start: number): Buffer {
 
 /** Scatters a file over new files full of 0xff, a few pieces in each batch; returns what is in them. */
 async function scatter(
-  input: { path: string; gzip?: boolean; limit?: number; signal?: AbortSignal; directWay?: DirectWay },
+  input: {
+    path: string;
+    gzip?: boolean;
+    limit?: number;
+    signal?: AbortSignal;
+    directWay?: DirectWay;
+    handOver?: HandOver;
+  },
   ...targets: readonly { start: number; pieces: readonly Piece[]; sequence?: string; content?: string }[]
 ) {
   const files = await Promise.all(
@@ -63,7 +71,13 @@ async function scatter(
     const result = await scatterInThread(
       { path: input.path, gzip: input.gzip ?? true, limit: input.limit ?? plain.length },
       targets.map(({ start, pieces, sequence, content }, index): ScatterTarget => ({
-        ...{ descriptor: files[index]!.handle.fd, path: files[index]!.path, start, directWay: input.directWay },
+        ...{
+          descriptor: files[index]!.handle.fd,
+          path: files[index]!.path,
+          start,
+          directWay: input.directWay,
+          handOver: input.handOver,
+        },
         pieces: {
           lowest: Math.min(...pieces.map(([, , position]) => position)),
           ...(sequence === undefined ? {} : { run: { sequence, ranges: [] } }),
@@ -186,6 +200,44 @@ describe('a blob that a thread scatters', () => {
     const digest = stdout.toString().slice(0, 64);
     expect(sha256(first)).toBe(digest);
     expect(done.digests).toEqual([digest, digest, sha256(plain), undefined, 'known to who asks']);
+  });
+
+  it.each([['past the page cache', true], ['through it', false]])('is handed to who reads behind, and written %s', async (_, isDirect) => {
+    const path = await gzip('handed.gz', plain);
+    using open = newHandOver(3)!;
+    const { handOver } = open;
+    const reader = handOverReader(handOver);
+    const way = isDirect ? { directWay: newDirectWay() } : {};
+    const work = scatter({ path, ...way, handOver }, { start: 8192, pieces: blocks, sequence: 'files' });
+    const whole = expected(blocks, 8192);
+    const taken: Buffer[] = [];
+    await new Promise((resolve) => setTimeout(resolve, 600)); // the reader is late: the writer waits for it
+    letReaderCome(handOver);
+    let isOver = false;
+    void work.finally(() => (isOver = true));
+    let at = 8192;
+    for (let idle = 0; idle < 50;) {
+      const piece = reader.take(at);
+      if (piece) {
+        taken.push(Buffer.from(piece.bytes));
+        at += piece.bytes.length;
+        reader.passed(at);
+        piece.release();
+      } else {
+        idle = isOver ? idle + 50 : 0;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+    expect(Buffer.compare(Buffer.concat(taken), whole.subarray(8192))).toBe(0);
+    expect(Buffer.compare((await work).contents[0]!, whole)).toBe(0);
+  }); // prettier-ignore
+
+  it('is written all the same when who reads behind does not come by', async () => {
+    const path = await gzip('alone.gz', plain);
+    using open = newHandOver(3)!;
+    letReaderCome(open.handOver);
+    const done = await scatter({ path, handOver: open.handOver }, { start: 0, pieces: blocks, sequence: 'files' });
+    expect(Buffer.compare(done.contents[0]!, expected(blocks, 0))).toBe(0);
   });
 
   it('says that bytes are final when they are in the file, not while they are on their way', async () => {

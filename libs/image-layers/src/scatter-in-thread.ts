@@ -1,10 +1,17 @@
-import { Worker } from 'node:worker_threads';
-import { createGunzip } from 'node:zlib';
+import { MessageChannel, type TransferListItem } from 'node:worker_threads';
 import type { ByteRange, ScatterOptions, ScatterTarget } from '@boxship/model';
-import type { ScatterBatch, ScatterJob, ScatterMessage } from './scatter-thread.ts';
-import thread from './scatter-thread.ts?thread';
+import { BATCHES_SENT, count, type ScatterBatch, type ScatterJob, type ScatterMessage } from './scatter-job.ts';
+import { startInflating } from './start-inflating.ts';
+import { takeThread } from './scatter-threads.ts';
 
-export type ScatterResult = NonNullable<ScatterMessage['result']>;
+export interface ScatterResult {
+  /** SHA-256 of what was read, hex. */
+  readonly sha256: string;
+  /** Bytes that came out. */
+  readonly total: number;
+  /** SHA-256 (hex) of what each target got; absent where that was not asked for. */
+  readonly contents: readonly (string | undefined)[];
+}
 
 export interface ScatterInput {
   readonly path: string;
@@ -19,12 +26,6 @@ export interface ScatterInput {
 /** Batches that lie ready for a target. */
 const AHEAD = 2;
 
-/** Whether this Node's zlib can inflate without a stream: the way that npm's own minizlib goes, which nobody promises. */
-export function canInflateInPlace(): boolean {
-  const stream = createGunzip() as unknown as { _handle?: { writeSync?: unknown }; _writeState?: unknown };
-  return typeof stream._handle?.writeSync === 'function' && stream._writeState instanceof Uint32Array;
-}
-
 /**
  * Inflates a file in a thread of its own, which writes each piece to its place. Resolves when all is written.
  * Errors: those of the file systems with their paths; a plain Error when the file is damaged or holds more than `limit`.
@@ -38,31 +39,32 @@ export async function scatterInThread(
   const control = new Int32Array(new SharedArrayBuffer(4));
   const digested = firstOfEqual(targets);
   const known = targets.map(({ content }) => content);
-  const workerData: ScatterJob = {
-    ...{ path, ranges, gzip, limit, control },
-    targets: targets.map(({ descriptor, path, start, directWay, pieces: { lowest, ascending } }, index) => ({
-      ...{ descriptor, path, start, directWay, ascending },
-      ...{ lowest: start + lowest, digested: digested[index] === index },
-    })),
+  const { port1: feeder, port2: taker } = new MessageChannel();
+  const inflating = gzip && !ranges ? startInflating(path) : undefined;
+  const job: ScatterJob = {
+    ...{ path, ranges, gzip, limit, control, batches: taker, inflated: inflating?.inflated },
+    targets: targets.map(
+      ({ descriptor, path, start, directWay, handOver, pieces: { lowest, ascending, run } }, index) => ({
+        ...{ descriptor, path, start, directWay, handOver, ascending, isRun: run !== undefined },
+        ...{ lowest: start + lowest, digested: digested[index] === index },
+      }),
+    ),
   };
-  const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
-  const worker = new Worker(thread, { eval: true, workerData, execArgv: [], resourceLimits });
   const batches = targets.map(({ pieces }) => pieces.batches()[Symbol.iterator]());
   const feed = (index: number) => {
     const next = batches[index]!.next();
     const message: ScatterBatch = next.done ? { index } : { index, batch: next.value };
-    worker.postMessage(message, next.done ? [] : [next.value.buffer]);
-    Atomics.add(control, 0, 1);
-    Atomics.notify(control, 0);
+    feeder.postMessage(message, next.done ? [] : [next.value.buffer]);
+    count(control, BATCHES_SENT);
   };
-  let abort = () => {};
+  const { worker, giveBack, end } = takeThread('scattering');
+  let leave = () => {};
+  let isDone = false;
   try {
-    return await new Promise<ScatterResult>((resolve, reject) => {
-      abort = () => reject(signal!.reason as Error);
-      signal?.addEventListener('abort', abort, { once: true });
-      worker.on('error', reject);
-      worker.on('exit', (code) => reject(new Error(`the inflating thread ended with ${code}`)));
-      worker.on('message', ({ taken, bytes, progress, result, failure }: ScatterMessage) => {
+    const result = await new Promise<ScatterResult>((resolve, reject) => {
+      const abort = () => reject(signal!.reason as Error);
+      const onExit = (code: number) => reject(new Error(`the inflating thread ended with ${code}`));
+      const onMessage = ({ taken, bytes, progress, result, failure }: ScatterMessage) => {
         try {
           if (taken !== undefined) feed(taken);
           if (bytes !== undefined) onBytes(bytes);
@@ -71,14 +73,32 @@ export async function scatterInThread(
           reject(error as Error);
         }
         if (failure) reject(Object.assign(new Error(failure.message), failure));
-        if (result)
-          resolve({ ...result, contents: digested.map((first, index) => known[index] ?? result.contents[first]) });
-      });
+        if (!result) return;
+        resolve({
+          sha256: result.sha256 ?? '',
+          total: result.total,
+          contents: digested.map((first, index) => known[index] ?? result.contents[first]),
+        });
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      worker.on('error', reject).on('exit', onExit).on('message', onMessage);
+      leave = () => {
+        signal?.removeEventListener('abort', abort); // it would hold the layout of a whole image until the program ends
+        worker.off('error', reject).off('exit', onExit).off('message', onMessage);
+      };
+      inflating?.sha256.catch(reject);
+      worker.postMessage(job, [taker as unknown as TransferListItem]);
       for (let ahead = 0; ahead < AHEAD; ahead++) for (const index of targets.keys()) feed(index);
     });
+    const sha256 = (await inflating?.sha256) ?? result.sha256;
+    isDone = true;
+    return { ...result, sha256 };
   } finally {
-    signal?.removeEventListener('abort', abort); // it would hold the layout of a whole image until the program ends
-    await worker.terminate(); // nobody may write to a file that the caller closes
+    leave();
+    if (isDone) giveBack();
+    else await end(); // nobody may write to a file that the caller closes
+    await inflating?.end();
+    feeder.close();
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as host from '@boxship/host';
-import { targetWriter, WRITER_BUFFER } from './target-writer.ts';
+import { ownBuffers, targetWriter, WRITER_BUFFER } from './target-writer.ts';
 
 vi.mock('@boxship/host', { spy: true });
 
@@ -37,8 +37,8 @@ const target = { descriptor: 0, path: '/somewhere', directWay: undefined };
 describe('a writer of buffers', () => {
   it('has no more writes under way than it may, and no buffer twice', async () => {
     const held = heldFile();
-    const writer = targetWriter(target, Buffer.alloc(3 * WRITER_BUFFER), 2);
-    const first = writer.newBuffer();
+    const writer = targetWriter(target, ownBuffers(Buffer.alloc(3 * WRITER_BUFFER)), 2);
+    const first = writer.newBuffer()!;
     const second = writer.write(first, 5 * WRITER_BUFFER, WRITER_BUFFER);
     const third = writer.write(second, 2 * WRITER_BUFFER, WRITER_BUFFER);
     expect(new Set([first, second, third].map(({ byteOffset }) => byteOffset)).size).toBe(3);
@@ -57,8 +57,8 @@ describe('a writer of buffers', () => {
 
   it('tells of a full disk, with the path, when it is waited for', async () => {
     const held = heldFile();
-    const writer = targetWriter(target, Buffer.alloc(3 * WRITER_BUFFER), 2);
-    writer.write(writer.newBuffer(), 0, WRITER_BUFFER);
+    const writer = targetWriter(target, ownBuffers(Buffer.alloc(3 * WRITER_BUFFER)), 2);
+    writer.write(writer.newBuffer()!, 0, WRITER_BUFFER);
     held[0]!.end(Object.assign(new Error('no space left on device'), { code: 'ENOSPC', syscall: 'write' }));
     await expect(writer.underWayAtMost(0)).rejects.toMatchObject({ code: 'ENOSPC', path: '/somewhere' });
     expect(writer.takeWritten()).toBe(0);
@@ -69,10 +69,10 @@ describe('a writer of buffers', () => {
     const handle = await open(path, 'w+');
     const writer = targetWriter(
       { descriptor: handle.fd, path, directWay: host.newDirectWay() },
-      host.pageAlignedBuffer(2 * WRITER_BUFFER),
+      ownBuffers(host.pageAlignedBuffer(2 * WRITER_BUFFER)),
       1,
     );
-    let buffer = writer.newBuffer();
+    let buffer = writer.newBuffer()!;
     for (const at of [0, 1, 2]) {
       buffer.fill(at + 1);
       buffer = writer.write(buffer, at * WRITER_BUFFER, at === 2 ? 77 : WRITER_BUFFER);

@@ -29,6 +29,26 @@ export interface ContentPieces {
  */
 export type DirectWay = Int32Array<SharedArrayBuffer>;
 
+/** A memory of WebAssembly's that several threads have: it can be sent to them. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+}
+
+/**
+ * Buffers between those who write a file and who reads it right behind them: what is written is read from memory as long as it is
+ * there. Plain data for other threads; who uses it is in libs/host.
+ */
+export interface HandOver {
+  readonly memory: SharedMemory;
+  /** Of the first buffer in the memory, bytes. */
+  readonly at: number;
+  readonly buffers: number;
+  /** Counts changes, and has the state of each buffer. */
+  readonly control: Int32Array<SharedArrayBuffer>;
+  /** How far the reader is, then position and length of what is in each buffer: positions in the file, bytes. */
+  readonly places: Float64Array<SharedArrayBuffer>;
+}
+
 /** A file that takes pieces of a stream. */
 export interface ScatterTarget {
   /** Open for writing until the scattering is over. */
@@ -37,6 +57,8 @@ export interface ScatterTarget {
   readonly path: string;
   /** Its bytes may go past the page cache, as long as this says so. */
   readonly directWay?: DirectWay | undefined;
+  /** Who writes fills these buffers, so that who reads behind finds them. */
+  readonly handOver?: HandOver | undefined;
   /** Added to the positions of the pieces. */
   readonly start: number;
   readonly pieces: ContentPieces;
