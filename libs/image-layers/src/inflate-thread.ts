@@ -29,7 +29,7 @@ function inflate({ path, input, digested, inflated: { out, control } }: InflateJ
       const length = readSync(descriptor, memory, at, INPUT_PIECE, piece * INPUT_PIECE);
       if (length === 0) break;
       tell({ read: length });
-      inflater.push(memory.subarray(at, at + length), length);
+      inflater.push(memory.subarray(at, at + length));
     }
     inflater.end();
   } finally {

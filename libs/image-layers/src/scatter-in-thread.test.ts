@@ -289,7 +289,12 @@ describe('a blob that a thread scatters', () => {
     const bad = join(folder, 'bad.gz');
     await runProgram('cp', [path, bad]);
     await runProgram('dd', [`of=${bad}`, 'bs=1', 'seek=3500000', 'conv=notrunc'], { input: Buffer.alloc(64, 0xa5) });
-    await expect(scatter({ path: bad }, target)).rejects.toThrow();
+    // what inflating does not see, who knows the blob's digest does
+    const { sha256: read, total } = await scatter({ path: bad }, target);
+    expect([read, total]).toEqual([sha256(await readFile(bad)), plain.length]);
+    const worse = await gzip('worse.gz', Buffer.alloc(9_000_000, 'boxship '));
+    await runProgram('dd', [`of=${worse}`, 'bs=1', 'seek=5000', 'conv=notrunc'], { input: Buffer.alloc(64, 0xa5) });
+    await expect(scatter({ path: worse, limit: 9_000_000 }, target)).rejects.toThrow(/invalid|incorrect/);
     await expect(scatter({ path: join(folder, 'none.gz') }, target)).rejects.toThrow(/ENOENT/);
     await expect(scatter({ path, limit: plain.length - 1 }, target)).rejects.toThrow(/more than/);
   });

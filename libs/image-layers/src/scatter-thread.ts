@@ -44,7 +44,7 @@ async function scatter(job: ScatterJob): Promise<NonNullable<ScatterMessage['res
       );
     for await (const bytes of readInput(path, ranges, targets[0]?.directWay)) {
       hash!.update(bytes);
-      if (inflater) inflater.push(bytes, bytes.length);
+      if (inflater) inflater.push(bytes);
       else chunk(bytes, bytes.length);
       await placer.catchUp();
     }
