@@ -166,6 +166,7 @@ async function writeVariants(
   try {
     const scatter = await scatterFromEarlier(out, open.cache);
     const sinks = await writeArtifacts(open.progress, works, { signal, scatter });
+    releaseMemory(); // that which the threads shared: programs of others come next
     const room = programRoom();
     await sideBySide(
       works.map((work) => async (stop) => {

@@ -1,5 +1,5 @@
 /**
- * Entries of layers whose file systems may be laid out at the same time. Each takes about 110 bytes of memory until its
+ * Entries of layers whose file systems may be laid out at the same time. Each takes about 90 bytes of memory until its
  * image is written, and the whole program has 256 MiB.
  */
 const ENTRIES_AT_ONCE = 1_000_000;

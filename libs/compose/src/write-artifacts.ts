@@ -1,6 +1,7 @@
 import type { ContentWriter } from '@boxship/filesystem';
 import type { ArtifactSink } from '@boxship/formats';
 import { makeFolder, type Progress } from '@boxship/host';
+import { endIdleThreads } from '@boxship/image-layers';
 import type { ContentSource, ScatterTarget } from '@boxship/model';
 import { mergeOrders } from './merge-orders.ts';
 import { pumpContents, type Consumer, type Scatter } from './content-pump.ts';
@@ -46,6 +47,7 @@ export async function writeArtifacts(
     for (const sink of sinks) jobs.push(sink.writeFrame(onBytes));
     jobs.push(pumpContents(consumers, { onBytes, signal: either, scatter }));
     await Promise.all(jobs);
+    await endIdleThreads();
     const ends = sinks.map((sink) => sink.settle());
     jobs.push(...ends);
     await Promise.all(ends);

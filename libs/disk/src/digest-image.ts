@@ -84,7 +84,8 @@ export async function digestImage(
       file: { path, size, zeros, written: written?.shared, directWay, handOver },
       ...{ ranges, parts, step: CHECKPOINT_STEP },
     };
-    const worker = new Worker(thread, { eval: true, workerData, execArgv: [] });
+    const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+    const worker = new Worker(thread, { eval: true, workerData, execArgv: [], resourceLimits });
     const abort = () => {
       void worker.terminate();
       reject(signal!.reason as Error);

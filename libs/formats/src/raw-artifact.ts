@@ -153,7 +153,7 @@ export interface RawImageOptions {
 }
 
 /** Buffers of 1 MiB between a writer and the reader: of all images, the most of one, and the least that is of use. */
-const [ALL_BUFFERS, MOST_BUFFERS, LEAST_BUFFERS] = [16, 8, 3];
+const [ALL_BUFFERS, MOST_BUFFERS, LEAST_BUFFERS] = [16, 6, 3];
 
 /** Opens a new file at `path` for the image. Errors: those of the file system (ENOSPC as it is). */
 export async function openRawImage(

@@ -54,3 +54,15 @@ export function takeThread(program: keyof typeof programs): TakenThread {
     end: () => worker.terminate(),
   };
 }
+
+/** Ends the threads that wait for another job: what comes next may want their memory. */
+export async function endIdleThreads(): Promise<void> {
+  const all = Object.values(idleThreads).flatMap((idle) => idle.splice(0));
+  await Promise.all(
+    all.map(({ worker, timer, leave }) => {
+      clearTimeout(timer);
+      worker.off('exit', leave);
+      return worker.terminate();
+    }),
+  );
+}

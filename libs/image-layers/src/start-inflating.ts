@@ -4,9 +4,9 @@ import { count, INPUT_PIECE, LENGTHS, OUT_PIECE, type Inflated, type InflateJob,
 import { takeThread } from './scatter-threads.ts';
 
 /** Pieces of input that may wait to be digested: by this thread, which has little else to do meanwhile. */
-const INPUT_PIECES = 8;
+const INPUT_PIECES = 6;
 /** Pieces that may be inflated before they are put to their places. */
-const OUT_PIECES = 4;
+const OUT_PIECES = 3;
 
 export interface Inflating {
   readonly inflated: Inflated;

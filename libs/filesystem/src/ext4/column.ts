@@ -5,10 +5,16 @@ const CHUNK_MASK = CHUNK - 1;
 
 type NumberArray = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
 
-/** A growing list of numbers, as compact as their type: a million objects would cost a hundred megabytes. */
+/**
+ * A growing list of numbers, as compact as their type: a million objects would cost a hundred megabytes. A chunk whose numbers are all
+ * the same takes no memory: owners, sources and attributes of files that follow one another mostly are.
+ */
 export class Column {
   #length = 0;
-  readonly #chunks: NumberArray[] = [];
+  /** Undefined as long as all are equal. */
+  readonly #chunks: (NumberArray | undefined)[] = [];
+  /** The number that all of a chunk are, where they are. */
+  readonly #equal: number[] = [];
   readonly #make: (length: number) => NumberArray;
 
   constructor(make: (length: number) => NumberArray) {
@@ -22,23 +28,41 @@ export class Column {
   /** Appends a value and returns its index. */
   push(value: number): number {
     const index = this.#length++;
-    const within = index & CHUNK_MASK;
-    if (within === 0) this.#chunks.push(this.#make(CHUNK));
-    this.#chunks[index >>> CHUNK_BITS]![within] = value;
+    if ((index & CHUNK_MASK) === 0) {
+      this.#chunks.push(undefined);
+      this.#equal.push(value);
+    } else this.set(index, value);
     return index;
   }
 
+  /** Appends what was appended last, or 0: for what is set before it is read. */
+  pushAgain(): number {
+    return this.push(this.#length === 0 ? 0 : this.get(this.#length - 1));
+  }
+
   get(index: number): number {
-    return this.#chunks[index >>> CHUNK_BITS]![index & CHUNK_MASK]!;
+    const chunk = this.#chunks[index >>> CHUNK_BITS];
+    return chunk === undefined ? this.#equal[index >>> CHUNK_BITS]! : chunk[index & CHUNK_MASK]!;
   }
 
   set(index: number, value: number): void {
-    this.#chunks[index >>> CHUNK_BITS]![index & CHUNK_MASK] = value;
+    const number = index >>> CHUNK_BITS;
+    let chunk = this.#chunks[number];
+    if (chunk === undefined) {
+      if (value === this.#equal[number]) return;
+      if (this.#length === number * CHUNK + 1) {
+        this.#equal[number] = value; // the only one of its chunk so far
+        return;
+      }
+      chunk = this.#chunks[number] = this.#make(CHUNK).fill(this.#equal[number]!);
+    }
+    chunk[index & CHUNK_MASK] = value;
   }
 
   add(index: number, value: number): number {
-    const chunk = this.#chunks[index >>> CHUNK_BITS]!;
-    return (chunk[index & CHUNK_MASK]! += value);
+    const sum = this.get(index) + value;
+    this.set(index, sum);
+    return sum;
   }
 }
 

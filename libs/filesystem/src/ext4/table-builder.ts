@@ -36,7 +36,9 @@ export interface TableBuilder {
 export function buildTable(epoch: number): TableBuilder {
   const inodes = inodeColumns();
   const directories = directoryColumns();
-  const otherColumns = Object.values(inodes).filter((column) => column !== inodes.mode);
+  /** Set for every entry, or of no meaning for those for which they are not. */
+  const repeated = [inodes.owner, inodes.time, inodes.timeExtra, inodes.source];
+  const zeroed = [inodes.size, inodes.detail, inodes.block, inodes.xattrs];
   const text = new ByteArena();
   const names = new NameIndex(text);
   const sparse = new Map<number, number>();
@@ -70,8 +72,9 @@ export function buildTable(epoch: number): TableBuilder {
   };
   const addInode = (mode: number): number => {
     const row = inodes.mode.push(mode);
-    for (const column of otherColumns) column.push(0);
-    inodes.links.set(row, 1);
+    for (const column of repeated) column.pushAgain();
+    for (const column of zeroed) column.push(0);
+    inodes.links.push(1);
     return row;
   };
   const addDirectory = (inode: number, parent: number) => {

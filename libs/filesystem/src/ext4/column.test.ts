@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { float64Column, uint32Column } from './column.ts';
+
+const CHUNK = 65_536;
+
+describe('a column', () => {
+  it('has what was put into it, whether chunks are all equal or not', () => {
+    const column = uint32Column();
+    const expected: number[] = [];
+    const push = (value: number) => {
+      expect(column.push(value)).toBe(expected.length);
+      expected.push(value);
+    };
+    for (let at = 0; at < CHUNK + 10; at++) push(7); // one chunk of equals, and the start of another
+    push(8);
+    for (let at = 0; at < CHUNK; at++) push(at);
+    column.set(3, 9); // in the chunk of equals
+    expected[3] = 9;
+    column.set(4, 7);
+    expect(column.add(5, 2)).toBe(9);
+    expected[5] = 9;
+    expect(column.add(6, 0)).toBe(7);
+    expect(column.length).toBe(expected.length);
+    expect(expected.findIndex((value, at) => column.get(at) !== value)).toBe(-1);
+  });
+
+  it('changes the only number of a chunk, and repeats the last one', () => {
+    const column = float64Column();
+    expect(column.pushAgain()).toBe(0);
+    expect(column.get(0)).toBe(0);
+    column.set(0, 2 ** 40 + 0.5);
+    expect(column.pushAgain()).toBe(1);
+    expect([column.get(0), column.get(1)]).toEqual([2 ** 40 + 0.5, 2 ** 40 + 0.5]);
+    column.set(1, -1);
+    expect([column.get(0), column.get(1), column.length]).toEqual([2 ** 40 + 0.5, -1, 2]);
+  });
+});
