@@ -133,7 +133,7 @@ it('variants that are written one group after another copy from the image before
     },
   };
   const opened = await openAgain(progress);
-  const composed = await composeProduct(opened, {}, { out: product.path('deploy'), entriesAtOnce: 1 });
+  const composed = await composeProduct(opened, {}, { out: product.path('deploy'), memoryAtOnce: 1 });
   expect([writing, composed.length]).toEqual([2, 2]);
   const parts = composed.map((one) => imageOf(one).payload.parts.map(({ digest }) => digest));
   expect(parts[0]!.map((digest, part) => digest === parts[1]![part])).toEqual([false, true, true]);

@@ -15,14 +15,14 @@ it('variants that are too many to be laid out at once are written in groups, wit
     progress: silent,
     version: '0',
   });
-  const digests = async (out: string, entriesAtOnce?: number) => {
+  const digests = async (out: string, memoryAtOnce?: number) => {
     const plans: string[] = [];
     const composed = await composeProduct(
       open,
       {},
       {
         out: join(product.folder, out),
-        ...(entriesAtOnce === undefined ? {} : { entriesAtOnce }),
+        ...(memoryAtOnce === undefined ? {} : { memoryAtOnce }),
         onPlan: ({ variant }) => plans.push(variant.name),
       },
     );

@@ -6,7 +6,7 @@ import { UserError, formatByteSize, type Variant } from '@boxship/model';
 import { releaseFolder, removeDamagedBlob } from '@boxship/catalog';
 import { BLOB_KIND } from '@boxship/oci';
 import { readComposed, recordComposed } from './composed-state.ts';
-import { groupByEntries } from './variant-groups.ts';
+import { groupByMemory } from './variant-groups.ts';
 import { lockedImages, type LockedImages } from './locked-image.ts';
 import { scatterFromEarlier } from './earlier-images.ts';
 import { updateSigner, type OpenProduct, type Selection } from './open-product.ts';
@@ -23,8 +23,8 @@ export interface ComposeOptions {
   /** For what is there already: hash it again instead of trusting size, times and inode. */
   readonly verify?: boolean;
   readonly signal?: AbortSignal;
-  /** Entries of layers that are laid out at the same time; more variants than that are written one group after another. */
-  readonly entriesAtOnce?: number;
+  /** Bytes that variants written together may take; more variants than that are written one group after another. */
+  readonly memoryAtOnce?: number;
   /** Called for each variant that will be written, before its first byte. */
   readonly onPlan?: (plan: VariantPlan) => void;
 }
@@ -77,10 +77,10 @@ export async function composeProduct(
   const signer = open.signer();
   signer.catch(() => {}); // told where it is waited for
   try {
-    const groups = await groupByEntries(
+    const groups = await groupByMemory(
       changed,
       ({ variant }) => locked.entryCount(variant.images),
-      options.entriesAtOnce,
+      options.memoryAtOnce,
     );
     for (const { folder } of changed) await refuseFile(folder);
     // All of it is laid out before the first byte, to see that it fits; each later group again when its turn comes.
