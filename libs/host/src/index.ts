@@ -12,7 +12,14 @@ export * from './progress.ts';
 export { releaseMemory } from './release-memory.ts';
 export { programPath, runProgram, type RunOptions, type RunResult } from './run-program.ts';
 export * from './scratch.ts';
-export { memoryMover, sharedBytes, shareMemory, type MemoryMover, type SharedBlock } from './shared-memory.ts';
+export {
+  memoryMover,
+  sharedBytes,
+  shareMemory,
+  type MemoryMover,
+  type SharedBlock,
+  type SharedPiece,
+} from './shared-memory.ts';
 export { sideBySide, type SideBySideOptions } from './side-by-side.ts';
 export * from './start-program.ts';
 export { buildGoProgram } from './testing/go-program.ts';

@@ -17,13 +17,16 @@ export interface MemoryMover {
   zero(at: number, count: number): void;
 }
 
-/** A piece of memory that all threads of the program have in common; it begins at a page of the machine. */
-export interface SharedBlock extends Disposable {
+/** A piece of memory that all threads of the program have in common; it begins at a page of the machine. Plain data for other threads. */
+export interface SharedPiece {
   readonly memory: SharedMemory;
   /** Bytes. */
   readonly at: number;
   readonly size: number;
 }
+
+/** The same for who took it, and gives it back. */
+export interface SharedBlock extends SharedPiece, Disposable {}
 
 /** Bytes of a page of WebAssembly's: what blocks are multiples of. */
 const PAGE = 64 * 1024;
@@ -69,7 +72,7 @@ export function shareMemory(bytes: number): SharedBlock | undefined {
 }
 
 /** The bytes of a block, in any thread. */
-export function sharedBytes({ memory, at, size }: Pick<SharedBlock, 'memory' | 'at' | 'size'>): Buffer {
+export function sharedBytes({ memory, at, size }: SharedPiece): Buffer {
   trustAligned(memory.buffer);
   return Buffer.from(memory.buffer as unknown as ArrayBuffer, at, size);
 }

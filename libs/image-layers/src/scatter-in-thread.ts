@@ -27,8 +27,9 @@ export interface ScatterInput {
 const AHEAD = 2;
 
 /**
- * Inflates a file in a thread of its own, which writes each piece to its place. Resolves when all is written.
- * Errors: those of the file systems with their paths; a plain Error when the file is damaged or holds more than `limit`.
+ * Inflates a file in a thread of its own, and has another one write each piece to its place. Resolves when all is written.
+ * Errors: those of the file systems with their paths; a plain Error when the file holds more than `limit`, or is damaged so that it
+ * cannot be inflated. Other damage shows in the SHA-256 alone, which the caller must compare.
  */
 export async function scatterInThread(
   { path, ranges, gzip, limit }: ScatterInput,

@@ -1,14 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { ByteRange, HandOver, SharedMemory } from '@boxship/model';
+import type { SharedPiece } from '@boxship/host';
+import type { ByteRange, HandOver } from '@boxship/model';
 import type { TargetFile } from './target-writer.ts';
-
-/** A piece of memory that the threads have in common. */
-export interface SharedPiece {
-  readonly memory: SharedMemory;
-  /** Bytes. */
-  readonly at: number;
-  readonly size: number;
-}
 
 export interface ScatterJobTarget extends TargetFile {
   readonly start: number;

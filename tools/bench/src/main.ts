@@ -10,6 +10,7 @@ import { loadAndPack } from './docker.ts';
 import { engineLine, engineVariants, measureEngines, unpackLayers, writeEngineVariants } from './engines.ts';
 import { measureFormats, setArtifacts, slowestOf } from './formats.ts';
 import { measureLayers } from './layer-workload.ts';
+import { measureManyVariants } from './many-variants.ts';
 import { measure, median, type Measured } from './measure.ts';
 import { scaleWorkload, workloads, writeProduct } from './workload.ts';
 
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     formats: { type: 'boolean', default: false },
     tezi: { type: 'string' },
     engines: { type: 'boolean', default: false },
+    many: { type: 'string' },
   },
 });
 const dist = fileURLToPath(new URL('../', import.meta.url));
@@ -38,7 +40,7 @@ if (values.workload === 'layer') {
 const chosen = workloads[values.workload];
 if (!chosen || !values.base || !existsSync(values.base)) {
   console.error(
-    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--short] [--formats] [--engines] [--docker] [--tezi FOLDER]`,
+    `usage: npm run bench -- --base VENDOR.img [--workload ${Object.keys(workloads).join('|')}|layer] [--scale N] [--runs N] [--short] [--formats] [--engines] [--docker] [--tezi FOLDER] [--many VARIANTS]`,
   );
   process.exit(2);
 }
@@ -115,6 +117,10 @@ if (values.tezi !== undefined) {
   await compareTezi(values.tezi);
   process.exit();
 }
+if (values.many !== undefined) {
+  await showManyVariants(Number(values.many));
+  process.exit();
+}
 const [floors, colds]: Measured[][] = [[], []];
 await times(async () => {
   floors!.push(await floor(all));
@@ -156,6 +162,16 @@ async function compareFormats(): Promise<void> {
   show('all of them in one run', measures.together);
   const [name, slowest] = slowestOf(measures);
   ratio(`all / ${name}`, median(measures.together), slowest, 1.3);
+  clean();
+}
+
+/** So many variants in one run: above all the memory that they take. */
+async function showManyVariants(count: number): Promise<void> {
+  const measures = await measureManyVariants(
+    { folder, names, base, count, runs: Number(values.runs) },
+    { lock: () => run('lock'), compose: () => composed() },
+  );
+  show(`${count} variants in one run (at most 256 MiB)`, measures);
   clean();
 }
 
