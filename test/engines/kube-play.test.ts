@@ -102,7 +102,9 @@ describe.skipIf(whyNoEngine())("objects that we make for k3s, given to podman's 
           });
           expect(gateway.Config.Env).toContain('BOXSHIP_SITE=factory 7');
           expect(Object.keys(gateway.HostConfig.Tmpfs)).toEqual(['/tmp']);
-          expect(gateway.Mounts.map(({ Name, Destination, RW, SubPath }) => [Name, Destination, RW, SubPath])).toEqual([
+          // podman lists them in no order
+          const mounts = gateway.Mounts.toSorted((a, b) => (a.Destination < b.Destination ? -1 : 1));
+          expect(mounts.map(({ Name, Destination, RW, SubPath }) => [Name, Destination, RW, SubPath])).toEqual([
             [expect.stringMatching(/^plant-data-/), '/data', true, undefined],
             ['gateway-files', '/etc/site.conf', false, 'file-0'],
           ]);
