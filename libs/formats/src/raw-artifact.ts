@@ -2,7 +2,15 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/disk';
 import type { BaseDevice } from './base-image-format.ts';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
-import { directWriter, letReaderCome, newDirectWay, newHandOver, openDirectFile, withPath } from '@boxship/host';
+import {
+  directWriter,
+  letReaderCome,
+  newDirectWay,
+  newHandOver,
+  openDirectFile,
+  type DirectFile,
+  withPath,
+} from '@boxship/host';
 import {
   MiB,
   writerSlice,
@@ -169,8 +177,8 @@ export async function openRawImage(
     await handle.close();
     throw withPath(error, path);
   }
-  const writeback = earlyWriteback(handle);
   const file = openDirectFile(handle.fd, path, 'write', directWay);
+  const writeback = earlyWriteback(handle, file);
   const target = writeback.over(directWriter(file, path));
   const buffers = Math.max(LEAST_BUFFERS, Math.min(MOST_BUFFERS, Math.floor(ALL_BUFFERS / imagesAtOnce)));
   const openHandOver = newHandOver(buffers);
@@ -276,14 +284,16 @@ const WRITEBACK_STEP = 256 * MiB;
 
 /**
  * Sends to the disk what was written so far, now and then, while the next bytes are inflated. By itself Linux waits until a
- * tenth of the memory is dirty: then all of it would be left to the sync at the end.
+ * tenth of the memory is dirty: then all of it would be left to the sync at the end. What goes past the page cache is on its way
+ * already: a call would only have the disk empty its own cache, and no write goes on meanwhile.
  */
-function earlyWriteback(handle: FileHandle) {
+function earlyWriteback(handle: FileHandle, { isDirect }: Pick<DirectFile, 'isDirect'>) {
   let written = 0;
   let syncing: Promise<unknown> | undefined;
   /** Linux tells a failed write to the first call that asks, and to no other. */
   let failure: unknown;
   const count = (bytes: number) => {
+    if (isDirect()) return;
     written += bytes;
     if (written < WRITEBACK_STEP || syncing) return;
     written = 0;
