@@ -79,7 +79,7 @@ export async function composeProduct(
   try {
     const groups = await groupByMemory(
       changed,
-      ({ variant }) => locked.entryCount(variant.images),
+      (some) => locked.entryCount(some.flatMap(({ variant }) => variant.images)),
       options.memoryAtOnce,
     );
     for (const { folder } of changed) await refuseFile(folder);
@@ -141,6 +141,7 @@ async function composeGroup(
       if (later) options.onPlan?.(prepared.plan);
     }
     for (const plan of later?.plans ?? []) options.onPlan?.(plan);
+    locked.laidOut.forgetUnused(); // what variants before these had
     releaseMemory();
     await removeLeftovers(options.out);
     await open.signer(); // a wrong password is told before anything is written

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Cache } from '@boxship/host';
+import { BranchTables } from '@boxship/filesystem';
 import { openImageLayer } from '@boxship/image-layers';
 import {
   UserError,
@@ -18,7 +19,12 @@ export interface LockedImages {
   open(image: LockedImage): Promise<ContainerImage>;
   /** Entries of all layers of these images, each layer once: what a store of them has to lay out. */
   entryCount(images: readonly LockedImage[]): Promise<number>;
+  /** Layers that were laid out, for the stores of other variants. */
+  readonly laidOut: BranchTables;
 }
+
+/** Entries of layers that stay laid out until a variant needs them again: what is written together has as many at most. */
+const LAID_OUT_ENTRIES = 1_200_000;
 
 export function lockedImages(cache: Cache): LockedImages {
   const layers = new Map<string, Promise<ImageLayer>>();
@@ -58,6 +64,7 @@ export function lockedImages(cache: Cache): LockedImages {
   };
   return {
     open,
+    laidOut: new BranchTables(LAID_OUT_ENTRIES),
     async entryCount(images) {
       const counts = new Map<string, number>();
       for (const image of images) {

@@ -1,18 +1,20 @@
 import { partitionIdentities, type PartitionIdentity } from '@boxship/disk';
 import type { EngineSocket } from '@boxship/device-socket';
 import { grantDevices } from '@boxship/catalog';
-import { directory, engines, type EngineDevice, type Preload } from '@boxship/engines';
-import { planExt4, type Ext4Plan } from '@boxship/filesystem';
+import { directory, engines, layerOf, type EngineDevice } from '@boxship/engines';
+import { planExt4, type BranchTables, type Ext4Plan } from '@boxship/filesystem';
 import {
   MiB,
   UserError,
   alignUp,
+  partsOf,
   pick,
+  treeOfParts,
   type ByteRange,
   type ContainerImage,
   type DeviceFacts,
   type Tree,
-  type TreeEntry,
+  type TreePart,
   type Variant,
 } from '@boxship/model';
 import { storeFull } from './budget.ts';
@@ -60,7 +62,7 @@ export async function planStorePartitions(
   const device: EngineDevice = { facts, engine: variant.engine };
   const preload = engine.preload(images, device, { epoch: variant.epoch });
   const tree = await storeTree(variant, engine, preload, apps, facts, sign);
-  const store = planStore(variant, images, preload, tree, identity, storeBytes);
+  const store = planStore(variant, images, tree, locked.laidOut, identity, storeBytes);
   const dataTree = dataFolders(variant, engine.socket(device));
   const data = planData(variant, dataTree, identity);
   return { images, identity, store, signature: placeOfSignature(tree, store), data, dataTree, storeTree: tree };
@@ -69,8 +71,8 @@ export async function planStorePartitions(
 function planStore(
   variant: Variant,
   images: readonly ContainerImage[],
-  preload: Preload,
   tree: Tree,
+  laidOut: BranchTables,
   identity: StorePartitions['identity'],
   storeBytes: number | undefined,
 ): Ext4Plan {
@@ -83,13 +85,12 @@ function planStore(
       label: 'boxship-store',
       epoch: variant.epoch,
       size: extent,
+      branches: laidOut,
     });
-  let last: TreeEntry | undefined;
-  const watched: Tree = {
-    *entries() {
-      for (const entry of tree.entries()) yield (last = entry);
-    },
-  };
+  let last: TreePart | undefined;
+  const watched = treeOfParts(function* () {
+    for (const part of partsOf(tree)) yield (last = part);
+  });
   try {
     return planOf(
       size === 'auto'
@@ -98,7 +99,7 @@ function planStore(
     );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    if (error.code !== 'STORE_FULL') throw inLayer(error, last, images, preload);
+    if (error.code !== 'STORE_FULL') throw inLayer(error, last, images);
     if (size === 'auto') throw storeFull(error, variant, images);
     const enough = planOf({ auto: true, reserveFraction: reserve, minimum: alignUp(size, MiB) + 1, step: MiB });
     throw storeFull(error, variant, images, enough.sizeBytes);
@@ -115,21 +116,15 @@ function placeOfSignature(tree: Tree, store: Ext4Plan): ByteRange {
   throw new Error('the store has no signature');
 }
 
-/** An entry that cannot be kept is told with the image and the layer that it came from, by its path in there. */
-function inLayer(
-  error: UserError,
-  entry: TreeEntry | undefined,
-  images: readonly ContainerImage[],
-  preload: Preload,
-): UserError {
-  const found = entry && preload.layerAt(entry.path);
+/** An entry that cannot be kept is told with the image and the layer that it came from. */
+function inLayer(error: UserError, part: TreePart | undefined, images: readonly ContainerImage[]): UserError {
+  const found = part && 'branch' in part ? layerOf(part) : undefined;
   if (!found) return error;
-  const holder = images.find(({ layers }) => layers.some(({ diffId }) => diffId === found.layer.diffId));
-  const prefix = entry.path.slice(0, entry.path.length - found.path.length - 1);
+  const holder = images.find(({ layers }) => layers.some(({ diffId }) => diffId === found.diffId));
   return new UserError(
     error.problems.map((problem) => ({
       ...problem,
-      message: `${holder?.reference ?? 'an image'}, layer ${found.layer.blob.digest}: ${problem.message.replaceAll(`/${prefix}`, '')}`,
+      message: `${holder?.reference ?? 'an image'}, layer ${found.blob.digest}: ${problem.message}`,
       hint: problem.hint ?? 'The image cannot be unpacked as it is: build it again, without this entry.',
     })),
   );

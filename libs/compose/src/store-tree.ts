@@ -1,5 +1,14 @@
 import { directory, engines, type Engine, type Preload } from '@boxship/engines';
-import { UserError, type App, type DeviceFacts, type Tree, type TreeEntry, type Variant } from '@boxship/model';
+import {
+  UserError,
+  partsOf,
+  treeOfParts,
+  type App,
+  type DeviceFacts,
+  type Tree,
+  type TreeEntry,
+  type Variant,
+} from '@boxship/model';
 import { storeManifest, type SignDigest } from './store-manifest.ts';
 
 export interface AppToStart {
@@ -37,15 +46,13 @@ export async function storeTree(
     },
   };
   const manifest = await storeManifest(variant, decisive, sign);
-  return {
-    *entries() {
-      yield directory('', 0o755, epoch);
-      yield* manifest;
-      yield* appEntries.values();
-      yield* preload.state.entries();
-      yield* preload.layers.entries();
-    },
-  };
+  return treeOfParts(function* () {
+    yield directory('', 0o755, epoch);
+    yield* manifest;
+    yield* appEntries.values();
+    yield* preload.state.entries();
+    yield* partsOf(preload.layers);
+  });
 }
 
 /** Errors: NOT_FOR_ENGINE, at the line of the product file. */

@@ -6,13 +6,11 @@ import type {
   App,
   AppLanguage,
   AppStart,
-  BytePath,
   ContainerImage,
   DeviceFacts,
   Digest,
   EngineFacts,
   EngineSettings,
-  ImageLayer,
   Problem,
   Tree,
   TreeEntry,
@@ -29,7 +27,7 @@ export interface EngineDevice {
 
 /** What makes images runnable at first boot; paths are relative to the store partition. */
 export interface Preload {
-  /** Image layers: may be read-only on the device. */
+  /** Image layers, each a branch: may be read-only on the device. */
   readonly layers: Tree;
   /** Indexes and links: must be writable. */
   readonly state: Tree;
@@ -37,8 +35,6 @@ export interface Preload {
   readonly verified: Tree;
   /** What the engine knows each image by, whatever its names, by its reference. */
   readonly imageIds: ReadonlyMap<string, Digest>;
-  /** The image layer that a path of `layers` comes from, and its path in there: for errors. */
-  layerAt(path: BytePath): { readonly layer: ImageLayer; readonly path: BytePath } | undefined;
 }
 
 export interface PreloadOptions {

@@ -1,5 +1,6 @@
 export { engines } from './registry.ts';
 export type { Engine, EngineBuild, EngineDevice, EngineFile, Preload, PreloadOptions, StartOptions } from './engine.ts';
+export { layerOf } from './overlay-diff.ts';
 export { directory, generatedFile, streamedFile, symlink } from './entries.ts';
 export {
   kernelFeatures,

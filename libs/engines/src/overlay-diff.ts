@@ -3,6 +3,8 @@ import {
   type BytePath,
   type ImageLayer,
   type LayerInventory,
+  type SharedTree,
+  type TreeBranch,
   type TreeEntry,
   type Xattr,
 } from '@boxship/model';
@@ -12,33 +14,59 @@ const OPAQUE = '.wh..wh..opq';
 /** overlayfs: a directory with it hides what lies below (kernel Documentation/filesystems/overlayfs.rst). */
 const OPAQUE_XATTR: Xattr = { name: 'trusted.overlay.opaque', value: Buffer.from('y') };
 
+const branches = new WeakMap<LayerInventory, Map<string, SharedTree>>();
+const layersOfBranches = new WeakMap<SharedTree, ImageLayer>();
+
+/** The image layer that a branch of a preload is: for errors. */
+export function layerOf({ branch }: TreeBranch): ImageLayer | undefined {
+  return layersOfBranches.get(branch);
+}
+
 /**
- * The entries of one image layer as overlayfs wants them in its `diff` directory, below `prefix`: whiteouts become
- * character devices 0:0, opaque markers an xattr of their directory, missing parents are added as docker adds them
- * (0755, root). A real entry beats a whiteout of the same name in the same layer, for a whiteout speaks of lower layers
- * alone (OCI image-spec layer.md "Whiteouts"). `prefix` itself is the caller's.
+ * One image layer as overlayfs wants it, in its `diff` directory at `path`: whiteouts become character devices 0:0, opaque markers an
+ * xattr of their directory, missing parents are added as docker adds them (0755, root). A real entry beats a whiteout of the same
+ * name in the same layer, for a whiteout speaks of lower layers alone (OCI image-spec layer.md "Whiteouts"). `root`: attributes of
+ * the directory itself, where engines differ. Equal layers, attributes and times are the same tree in whatever store.
  */
-export function* overlayDiff(layer: ImageLayer, prefix: BytePath, epoch: number): Iterable<TreeEntry> {
+export function overlayDiff(layer: ImageLayer, path: BytePath, root: TreeEntry, epoch: number): TreeBranch {
+  const known = branches.get(layer.inventory) ?? new Map<string, SharedTree>();
+  branches.set(layer.inventory, known);
+  const top = { ...root, path: '' };
+  const key = JSON.stringify([epoch, top, top.xattrs?.map(({ value }) => Buffer.from(value).toString('hex'))]);
+  const branch = known.get(key) ?? {
+    entryCount: layer.inventory.entryCount,
+    entries: () => diffEntries(layer, top, epoch),
+  };
+  known.set(key, branch);
+  layersOfBranches.set(branch, layer);
+  return { path, branch };
+}
+
+function* diffEntries(layer: ImageLayer, top: TreeEntry, epoch: number): Iterable<TreeEntry> {
   const facts = surveyLayer(layer);
   const known = new Set<BytePath>(['']);
-  const place = (path: BytePath) => `${prefix}/${path}`;
-
+  /** A directory that is known: most entries lie in that of the one before. */
+  let folder = '';
+  yield top;
   for (const entry of layer.inventory.entries()) {
-    if (entry.path === '') continue; // the root's attributes are the caller's: engines differ
-    const { parent, name } = splitPath(entry.path);
-    if (!known.has(parent)) yield* missingParents(parent, known, facts, place, epoch);
-    if (name === OPAQUE) continue;
-    if (name.startsWith(WHITEOUT)) {
-      const hidden = joinPath(parent, hiddenName(entry.path, name));
-      if (facts.beatenWhiteouts.has(hidden)) continue;
-      yield whiteout(place(hidden), entry);
+    const { path } = entry;
+    if (path === '') continue; // the root's attributes are the caller's
+    const slash = path.lastIndexOf('/');
+    if (!liesIn(folder, path, slash)) {
+      folder = slash < 0 ? '' : path.slice(0, slash);
+      if (!known.has(folder)) yield* missingParents(folder, known, facts, epoch);
+    }
+    if (path.startsWith(WHITEOUT, slash + 1)) {
+      if (isOpaque(path, slash)) continue;
+      const hidden = joinPath(folder, hiddenName(path, path.slice(slash + 1)));
+      if (!facts.beatenWhiteouts.has(hidden)) yield whiteout(hidden, entry);
       continue;
     }
     if (entry.type === 'directory') {
-      if (known.has(entry.path)) continue; // given late: its attributes were used when its first child came
-      known.add(entry.path);
+      if (known.has(path)) continue; // given late: its attributes were used when its first child came
+      known.add(path);
     }
-    yield placed(entry, place, facts.opaque.has(entry.path));
+    yield placed(entry, facts.opaque.size > 0 && facts.opaque.has(path));
   }
 }
 
@@ -57,14 +85,32 @@ export interface LayerSurvey {
 
 const surveys = new WeakMap<LayerInventory, LayerSurvey>();
 
-/** What must be known of a layer before its first entry can be written; one walk, remembered. */
+/** What must be known of a layer before its first entry can be written; one walk at most, remembered. */
 export function surveyLayer(layer: ImageLayer): LayerSurvey {
   let survey = surveys.get(layer.inventory);
   if (!survey) {
-    survey = walk(layer.inventory);
+    survey = surveyByTraits(layer.inventory) ?? walk(layer.inventory);
     surveys.set(layer.inventory, survey);
   }
   return survey;
+}
+
+/** Without a walk, where a layer has nothing that asks for one. */
+function surveyByTraits(inventory: LayerInventory): LayerSurvey | undefined {
+  const { traits } = inventory;
+  if (!traits || traits.hasWhiteouts || !traits.parentsFirst) return undefined;
+  const root = traits.hasRoot ? firstOf(inventory.entries(), ({ path }) => path === '') : undefined;
+  return {
+    uids: traits.uids,
+    gids: traits.gids,
+    ...(root ? { root } : {}),
+    ...{ opaque: new Set(), lateDirectories: new Map(), beatenWhiteouts: new Set() },
+  };
+}
+
+function firstOf<T>(items: Iterable<T>, isWanted: (item: T) => boolean): T | undefined {
+  for (const item of items) if (isWanted(item)) return item;
+  return undefined;
 }
 
 function walk(inventory: LayerInventory): LayerSurvey {
@@ -74,17 +120,23 @@ function walk(inventory: LayerInventory): LayerSurvey {
   const known = new Set<BytePath>(['']);
   const [uids, gids] = [new Set<number>(), new Set<number>()];
   let root: TreeEntry | undefined;
+  let folder = '';
   for (const entry of inventory.entries()) {
+    const { path } = entry;
     uids.add(entry.uid);
     gids.add(entry.gid);
-    if (entry.path === '') root = entry;
-    const { parent, name } = splitPath(entry.path);
-    for (let path = parent; !known.has(path); path = splitPath(path).parent) known.add(path);
-    if (name === OPAQUE) opaque.add(parent);
-    else if (name.startsWith(WHITEOUT)) whiteouts.add(joinPath(parent, name.slice(WHITEOUT.length)));
-    else if (entry.type === 'directory') {
-      if (known.has(entry.path) && entry.path !== '') lateDirectories.set(entry.path, entry);
-      known.add(entry.path);
+    if (path === '') root = entry;
+    const slash = path.lastIndexOf('/');
+    if (!liesIn(folder, path, slash)) {
+      folder = slash < 0 ? '' : path.slice(0, slash);
+      for (let above = folder; !known.has(above); above = parentOf(above)) known.add(above);
+    }
+    if (path.startsWith(WHITEOUT, slash + 1)) {
+      if (isOpaque(path, slash)) opaque.add(folder);
+      else whiteouts.add(joinPath(folder, path.slice(slash + 1 + WHITEOUT.length)));
+    } else if (entry.type === 'directory') {
+      if (known.has(path) && path !== '') lateDirectories.set(path, entry);
+      known.add(path);
     }
   }
   const beatenWhiteouts = new Set<BytePath>();
@@ -102,15 +154,9 @@ function walk(inventory: LayerInventory): LayerSurvey {
   };
 }
 
-function* missingParents(
-  path: BytePath,
-  known: Set<BytePath>,
-  facts: LayerSurvey,
-  place: (path: BytePath) => BytePath,
-  epoch: number,
-): Iterable<TreeEntry> {
+function* missingParents(path: BytePath, known: Set<BytePath>, facts: LayerSurvey, epoch: number): Iterable<TreeEntry> {
   const missing: BytePath[] = [];
-  for (let at = path; !known.has(at); at = splitPath(at).parent) missing.push(at);
+  for (let at = path; !known.has(at); at = parentOf(at)) missing.push(at);
   for (const at of missing.reverse()) {
     known.add(at);
     const given = facts.lateDirectories.get(at);
@@ -124,26 +170,33 @@ function* missingParents(
       mtimeNanoseconds: 0,
       size: 0,
     };
-    yield placed(entry, place, facts.opaque.has(at));
+    yield placed(entry, facts.opaque.has(at));
   }
 }
 
-function placed(entry: TreeEntry, place: (path: BytePath) => BytePath, opaque: boolean): TreeEntry {
-  const path = place(entry.path);
-  if (entry.type === 'hardlink') {
-    if (entry.link === undefined) throw new UserError('BAD_LAYER', `hard link "${entry.path}" has no target`);
-    return { ...entry, path, link: place(entry.link) };
+function placed(entry: TreeEntry, opaque: boolean): TreeEntry {
+  if (entry.type === 'hardlink' && entry.link === undefined) {
+    throw new UserError('BAD_LAYER', `hard link "${entry.path}" has no target`);
   }
-  return opaque ? { ...entry, path, xattrs: [...(entry.xattrs ?? []), OPAQUE_XATTR] } : { ...entry, path };
+  return opaque ? { ...entry, xattrs: [...(entry.xattrs ?? []), OPAQUE_XATTR] } : entry;
 }
 
 function whiteout(path: BytePath, { uid, gid, mtime, mtimeNanoseconds }: TreeEntry): TreeEntry {
   return { path, type: 'characterDevice', mode: 0, uid, gid, mtime, mtimeNanoseconds, size: 0, major: 0, minor: 0 };
 }
 
-function splitPath(path: BytePath): { parent: BytePath; name: string } {
-  const at = path.lastIndexOf('/');
-  return at < 0 ? { parent: '', name: path } : { parent: path.slice(0, at), name: path.slice(at + 1) };
+/** True for an entry of this folder; `slash`: the last one of the path, or -1. */
+function liesIn(folder: BytePath, path: BytePath, slash: number): boolean {
+  return Math.max(slash, 0) === folder.length && path.startsWith(folder);
+}
+
+/** True for an opaque marker, of a path whose last part begins as that of a whiteout. */
+function isOpaque(path: BytePath, slash: number): boolean {
+  return path.length === slash + 1 + OPAQUE.length && path.endsWith(OPAQUE);
+}
+
+function parentOf(path: BytePath): BytePath {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
 }
 
 /** What a whiteout hides. Nothing, the directory itself or its parent are no names of a file. */

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { App, DeviceFacts, TreeEntry } from '@boxship/model';
+import { partsOf, type App, type DeviceFacts, type TreeEntry } from '@boxship/model';
 import { exampleFacts } from './example-facts.ts';
 import type { Engine, EngineDevice } from './engine.ts';
+import { layerOf } from './overlay-diff.ts';
 import { engines } from './registry.ts';
 import { image, layer, textAt } from './test-images.ts';
 
@@ -158,13 +159,11 @@ describe.each(setups)('the engine $name $imageStore', (setup) => {
     expect(Object.keys(foreign).filter((key) => !refused.some(([one]) => one === key))).toEqual(known[name] ?? []);
   });
 
-  it('says which image layer a path comes from', () => {
-    const diffs = [...preload().layers.entries()].filter(({ path }) => /\/(diff|fs)$/.test(path));
-    expect(diffs.length).toBe(4);
-    const found = diffs.map(({ path }) => preload().layerAt(`${path}/etc/passwd`));
-    expect(found.map((one) => one?.path)).toEqual(Array(4).fill('etc/passwd'));
-    expect(new Set(found.map((one) => one!.layer)).size).toBe(4);
-    expect(preload().layerAt('apps/hello/compose.yaml')).toBeUndefined();
+  it('holds each image layer as a branch, which is the same tree in every store', () => {
+    const branches = () => [...partsOf(preload().layers)].filter((part) => 'branch' in part);
+    expect(new Set(branches().map(layerOf)).size).toBe(4);
+    const again = branches();
+    for (const [index, { branch }] of branches().entries()) expect(again[index]!.branch).toBe(branch);
   });
 
   it('starts an app from files below its own folder, with its units and the files that it brings', async () => {

@@ -1,5 +1,5 @@
 import type { Hash } from 'node:crypto';
-import type { Digest, LaidOutContent } from '@boxship/model';
+import type { Digest, LaidOutContent, LayerTraits } from '@boxship/model';
 
 /** What is known of a layer as a whole; stands behind the records, as JSON. */
 export interface InventorySummary {
@@ -13,6 +13,8 @@ export interface InventorySummary {
   readonly tarSplit: { readonly size: number; readonly sha256: string };
   /** Absent when a file comes twice or is sparse, and in inventories of earlier versions. */
   readonly laidOut?: LaidOutContent | undefined;
+  /** Absent when a path comes twice, and in inventories of earlier versions. */
+  readonly traits?: LayerTraits | undefined;
 }
 
 /** The end of the file: summary, then its length (u32), the length of the records (f64), sha256 of all before, magic. */

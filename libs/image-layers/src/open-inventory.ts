@@ -48,6 +48,7 @@ export async function openInventory(
     diffId: summary.diffId,
     deviceCount: summary.deviceCount,
     laidOut: summary.laidOut,
+    traits: summary.traits,
   };
 }
 

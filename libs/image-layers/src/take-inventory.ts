@@ -8,6 +8,7 @@ import { dropDuplicates } from './drop-duplicates.ts';
 import type { RecordedEntry } from './entry-record.ts';
 import { createLaidOutDigest, type LaidOutDigest } from './laid-out.ts';
 import { createLayerTally } from './layer-tally.ts';
+import { createLayerTraits } from './layer-traits.ts';
 import { createPathTable } from './path-table.ts';
 import { createRecordWriter } from './record-writer.ts';
 import { createTarSplitWriter } from './tar-split-writer.ts';
@@ -41,6 +42,7 @@ async function writeInventory(layer: LayerBlob, folder: string, options: Invento
   const records = createRecordWriter(recordsPath);
   const paths = createPathTable(records.pathAt);
   const tally = createLayerTally();
+  const traits = createLayerTraits((path) => paths.find(path) >= 0);
   const dropped = new Set<number>();
   const globalHeaders = new Set<string>();
   let globalTwice = false;
@@ -59,6 +61,7 @@ async function writeInventory(layer: LayerBlob, folder: string, options: Invento
         if (inSegments) laidOut = undefined;
         else if (entry.type === 'file' && entry.size > 0) laidOut?.file(entry.dataOffset, entry.size);
         const recorded = resolve(entry);
+        traits.add(recorded);
         const before = paths.set(entry.path, records.add(recorded));
         if (before >= 0) dropped.add(before);
         tally.add(recorded);
@@ -134,7 +137,7 @@ async function writeInventory(layer: LayerBlob, folder: string, options: Invento
       tarSplit: tarSplit.finish(),
     };
     if (dropped.size === 0) {
-      records.finish({ ...whole, ...tally.sums(), laidOut: laidOut?.finish() });
+      records.finish({ ...whole, ...tally.sums(), laidOut: laidOut?.finish(), traits: traits.finish() });
     } else {
       const kept = `${recordsPath}.kept`;
       dropDuplicates(records, recordsPath, kept, dropped, whole);

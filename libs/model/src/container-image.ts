@@ -24,8 +24,23 @@ export interface LayerInventory {
   readonly fileBytes: number;
   /** True when the tar holds a cleaned name twice (docker's tar-split refuses such layers). */
   readonly hasDuplicates: boolean;
+  /** What else is known without a walk; absent where nobody looked, or some of it would be long. */
+  readonly traits?: LayerTraits | undefined;
   /** gzip of tar-split's JSON lines (vbatts/tar-split); the same bytes on every host. */
   readonly tarSplit: ContentSource;
+}
+
+/** What the entries of a layer have in common. */
+export interface LayerTraits {
+  /** Users and groups that own something in it, ascending. */
+  readonly uids: readonly number[];
+  readonly gids: readonly number[];
+  /** There is an entry of the root directory, `''`. */
+  readonly hasRoot: boolean;
+  /** Some name begins with `.wh.`. */
+  readonly hasWhiteouts: boolean;
+  /** Every entry comes after one of the directory that it lies in. */
+  readonly parentsFirst: boolean;
 }
 
 /** One layer of an image: its compressed blob, its uncompressed tar, its inventory. */

@@ -83,6 +83,53 @@ export interface TreeEntry {
  */
 export interface Tree {
   entries(): Iterable<TreeEntry>;
+  /** The same entries, with whole directories that other trees may hold as well; absent when there are none. */
+  parts?(): Iterable<TreePart>;
+}
+
+export type TreePart = TreeEntry | TreeBranch;
+
+/**
+ * A directory with all that is below it: nothing else of the tree that it is in lies or links there. A tree that is the same object in
+ * two branches has the same entries, so that what was computed for one serves the other.
+ */
+export interface TreeBranch {
+  /** Of the directory. */
+  readonly path: BytePath;
+  /** Paths and hard links from the directory on, which is the first entry, `''`. */
+  readonly branch: SharedTree;
+}
+
+/** It has no branches of its own. */
+export interface SharedTree {
+  entries(): Iterable<TreeEntry>;
+  /** About how many entries it has. */
+  readonly entryCount: number;
+}
+
+/** A tree given as its parts. */
+export function treeOfParts(parts: () => Iterable<TreePart>): Required<Tree> {
+  return {
+    parts,
+    *entries() {
+      for (const part of parts()) {
+        if ('branch' in part) yield* branchEntries(part);
+        else yield part;
+      }
+    },
+  };
+}
+
+/** The parts of a tree: its entries, where it knows of no branches. */
+export function partsOf(tree: Tree): Iterable<TreePart> {
+  return tree.parts?.() ?? tree.entries();
+}
+
+function* branchEntries({ path: top, branch }: TreeBranch): Iterable<TreeEntry> {
+  for (const entry of branch.entries()) {
+    const path = entry.path === '' ? top : `${top}/${entry.path}`;
+    yield entry.type === 'hardlink' ? { ...entry, path, link: `${top}/${entry.link}` } : { ...entry, path };
+  }
 }
 
 /** A source over bytes in memory: generated files. */

@@ -1,4 +1,4 @@
-import type { BytePath, ContainerImage, TreeEntry } from '@boxship/model';
+import { treeOfParts, type BytePath, type ContainerImage, type TreeEntry, type TreePart } from '@boxship/model';
 import type { Preload, PreloadOptions } from '../engine.ts';
 import { directory, generatedFile, streamedFile } from '../entries.ts';
 import { overlayDiff, surveyLayer } from '../overlay-diff.ts';
@@ -37,30 +37,21 @@ export function containerdStore(images: readonly ContainerImage[], options: Cont
   const { root, namespace, epoch, keepLayerBlobs = true } = options;
   const layout = layOut(images, namespace, keepLayerBlobs);
   return {
-    layers: { entries: () => snapshotEntries(layout, root, epoch) },
+    layers: treeOfParts(() => snapshotParts(layout, root, epoch)),
     state: { entries: () => stateEntries(layout, root, epoch) },
     verified: { entries: () => documentEntries(layout, root, epoch) },
     imageIds: new Map(images.map((image) => [image.reference, targetOf(image).digest])),
-    layerAt(path) {
-      const prefix = `${root}/${SNAPSHOTTER}/snapshots/`;
-      const [, id, inside] = path.startsWith(prefix)
-        ? (/^(\d+)\/fs\/(.*)$/s.exec(path.slice(prefix.length)) ?? [])
-        : [];
-      const found = layout.snapshots[Number(id) - 1];
-      return found && inside !== undefined ? { layer: found.chained.layer, path: inside } : undefined;
-    },
   };
 }
 
-function* snapshotEntries({ snapshots }: ContainerdLayout, root: BytePath, epoch: number): Iterable<TreeEntry> {
+function* snapshotParts({ snapshots }: ContainerdLayout, root: BytePath, epoch: number): Iterable<TreePart> {
   const folder = `${root}/${SNAPSHOTTER}/snapshots`;
   yield directory(folder, 0o700, epoch);
   for (const snapshot of snapshots) {
     const { id, chained } = snapshot;
     yield directory(`${folder}/${id}`, 0o700, epoch);
     yield directory(`${folder}/${id}/work`, 0o711, epoch);
-    yield { ...rootAttributes(snapshot, epoch), path: `${folder}/${id}/fs` };
-    yield* overlayDiff(chained.layer, `${folder}/${id}/fs`, epoch);
+    yield overlayDiff(chained.layer, `${folder}/${id}/fs`, rootAttributes(snapshot, epoch), epoch);
   }
 }
 

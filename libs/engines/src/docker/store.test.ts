@@ -51,13 +51,4 @@ describe('dockerStore', () => {
     expect(paths.filter((path) => /overlay2\/[0-9a-f]{64}$/.test(path))).toHaveLength(3);
     for (const { path } of verified.entries()) expect(paths).toContain(path);
   });
-
-  it('says which layer a path comes from', () => {
-    const top = layer('b');
-    const { layers, layerAt } = dockerStore([image('a:1', [layer('a'), top])], { epoch: 1 });
-    const diff = [...layers.entries()].filter(({ path }) => path.endsWith('/diff')).at(-1)!.path;
-    expect(layerAt(`${diff}/etc/passwd`)).toEqual({ layer: top, path: 'etc/passwd' });
-    expect(layerAt(diff)).toBeUndefined();
-    expect(layerAt('apps/app/units')).toBeUndefined();
-  });
 });

@@ -1,10 +1,11 @@
 import {
   digestHex,
-  type BytePath,
+  treeOfParts,
   type ContainerImage,
   type Digest,
   type ImageLayer,
   type TreeEntry,
+  type TreePart,
 } from '@boxship/model';
 import type { Preload, PreloadOptions } from '../engine.ts';
 import { directory, generatedFile, streamedFile, symlink } from '../entries.ts';
@@ -37,21 +38,14 @@ export function shortNameOf({ chainId }: ChainedLayer): string {
 export function dockerStore(images: readonly ContainerImage[], { epoch }: PreloadOptions): Preload {
   const unique = uniqueLayers(images.map((image) => chainLayers(image, LIMIT)));
   return {
-    layers: { entries: () => overlay2Entries(unique, epoch) },
+    layers: treeOfParts(() => overlay2Parts(unique, epoch)),
     state: { entries: () => imageEntries(images, unique, epoch) },
     verified: { entries: () => verifiedEntries(images, unique, epoch) },
     imageIds: new Map(images.map(({ reference, config }) => [reference, config.digest])),
-    layerAt: (path) => layerAt(unique, path),
   };
 }
 
-function layerAt(layers: readonly ChainedLayer[], path: BytePath): ReturnType<Preload['layerAt']> {
-  const [, cacheId, inside] = /^docker\/overlay2\/([0-9a-f]{64})\/diff\/(.*)$/s.exec(path) ?? [];
-  const chained = layers.find((layer) => cacheIdOf(layer) === cacheId);
-  return chained && inside !== undefined ? { layer: chained.layer, path: inside } : undefined;
-}
-
-function* overlay2Entries(layers: readonly ChainedLayer[], epoch: number): Iterable<TreeEntry> {
+function* overlay2Parts(layers: readonly ChainedLayer[], epoch: number): Iterable<TreePart> {
   const root = `${ROOT}/overlay2`;
   yield directory(root, 0o710, epoch);
   yield directory(`${root}/l`, 0o710, epoch);
@@ -62,8 +56,7 @@ function* overlay2Entries(layers: readonly ChainedLayer[], epoch: number): Itera
     yield* layerLinks(chained, epoch);
     yield generatedFile(`${folder}/committed`, '', 0o600, epoch);
     if (chained.parent) yield directory(`${folder}/work`, 0o700, epoch);
-    yield directory(`${folder}/diff`, 0o755, epoch);
-    yield* overlayDiff(chained.layer, `${folder}/diff`, epoch);
+    yield overlayDiff(chained.layer, `${folder}/diff`, directory('', 0o755, epoch), epoch);
   }
 }
 

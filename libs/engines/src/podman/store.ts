@@ -1,4 +1,4 @@
-import { digestHex, type ContainerImage, type Digest, type Tree, type TreeEntry } from '@boxship/model';
+import { digestHex, treeOfParts, type ContainerImage, type Digest, type Tree, type TreeEntry } from '@boxship/model';
 import type { Preload, PreloadOptions } from '../engine.ts';
 import { directory, generatedFile, streamedFile, symlink } from '../entries.ts';
 import { sha256, chainLayers, linkName, uniqueLayers, type ChainedLayer } from '../layer-chain.ts';
@@ -35,16 +35,15 @@ export function podmanStore(
     },
   });
   return {
-    layers: {
-      *entries() {
-        const folder = `${ROOT}/overlay`;
-        yield* placed(() => overlayFrame(layers, epoch)).entries();
-        for (const one of layers) {
-          yield* placed(() => layerFrame(one, epoch)).entries();
-          yield* overlayDiff(one.chained.layer, `${folder}/${one.id}/diff`, epoch);
-        }
-      },
-    },
+    layers: treeOfParts(function* () {
+      yield* placed(() => overlayFrame(layers, epoch)).entries();
+      for (const one of layers) {
+        yield* placed(() => layerFrame(one, epoch)).entries();
+        // overlay.go `defaultPerms`, whatever the tar says of its root
+        const root = directory('', 0o555, epoch);
+        yield overlayDiff(one.chained.layer, `${ROOT}/overlay/${one.id}/diff`, root, epoch);
+      }
+    }),
     state: {
       *entries() {
         yield* placed(() => indexEntries(stored, layers, epoch)).entries();
@@ -53,12 +52,6 @@ export function podmanStore(
     },
     verified: placed(() => verifiedEntries(stored, layers, store, epoch)),
     imageIds: new Map(images.map(({ reference, config }) => [reference, config.digest])),
-    layerAt(path) {
-      if (!path.startsWith(`${ROOT}/overlay/`)) return undefined;
-      const [, id, inside] = /^([0-9a-f]{64})\/diff\/(.*)$/s.exec(path.slice(`${ROOT}/overlay/`.length)) ?? [];
-      const found = layers.find((one) => one.id === id);
-      return found && inside !== undefined ? { layer: found.chained.layer, path: inside } : undefined;
-    },
   };
 }
 
@@ -97,7 +90,6 @@ function* layerFrame(layer: NamedLayer, epoch: number): Iterable<TreeEntry> {
   for (const name of ['work', 'merged', ...(layer.parent ? [] : ['empty'])]) {
     yield directory(`${folder}/${name}`, 0o700, epoch);
   }
-  yield directory(`${folder}/diff`, 0o555, epoch); // overlay.go `defaultPerms`, whatever the tar says of its root
 }
 
 function* layerLinks(layer: NamedLayer, epoch: number): Iterable<TreeEntry> {

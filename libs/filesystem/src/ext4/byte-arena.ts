@@ -1,14 +1,18 @@
 import { uint32Column, type Column } from './column.ts';
 
-/** Bytes of one chunk: 1 MiB. A string of bytes lies in one chunk, never across two. */
+/** Bytes of one chunk: 1 MiB at most, and no more than are needed. A string of bytes lies in one chunk, never across two. */
 const CHUNK_BITS = 20;
 const CHUNK = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK - 1;
+/** Bytes of a chunk to begin with. */
+const SHORT = 4096;
 
 /** Many short byte strings, back to back, each found again by its address. A string must be shorter than a chunk. */
 export class ByteArena {
-  #end = 0;
   readonly #chunks: Uint8Array[] = [];
+  /** The chunk that takes more, and the bytes in it; other chunks may come behind it. */
+  #open = -1;
+  #used = CHUNK;
 
   /** Address of a copy of `text`, each character one byte. */
   addText(text: string): number {
@@ -39,15 +43,40 @@ export class ByteArena {
     return this.chunk(address).subarray(start, start + length);
   }
 
+  /** Takes the strings of another arena in, which are not copied; what has to be added to their addresses. */
+  join(other: ByteArena): number {
+    const base = this.#chunks.length * CHUNK;
+    for (const chunk of other.#chunks) this.#push(chunk);
+    return base;
+  }
+
+  /** Gives back the memory that no string takes; nothing is added from then on. */
+  close(): void {
+    if (this.#open >= 0) this.#chunks[this.#open] = this.#chunks[this.#open]!.slice(0, this.#used);
+    this.#used = CHUNK;
+  }
+
   #reserve(length: number): number {
-    if ((this.#end & CHUNK_MASK) + length > CHUNK || this.#chunks.length * CHUNK <= this.#end) {
-      this.#end = this.#chunks.length * CHUNK;
-      if (this.#end >= 2 ** 32) throw new Error('names, link targets and attributes take more than 4 GiB');
-      this.#chunks.push(new Uint8Array(CHUNK));
+    if (this.#used + length > CHUNK) {
+      this.#open = this.#push(new Uint8Array(SHORT)) - 1;
+      this.#used = 0;
     }
-    const address = this.#end;
-    this.#end += length;
+    const chunk = this.#chunks[this.#open]!;
+    if (this.#used + length > chunk.length) {
+      let size = chunk.length * 2;
+      while (size < this.#used + length) size *= 2;
+      (this.#chunks[this.#open] = new Uint8Array(size)).set(chunk);
+    }
+    const address = this.#open * CHUNK + this.#used;
+    this.#used += length;
     return address;
+  }
+
+  #push(chunk: Uint8Array): number {
+    if (this.#chunks.length * CHUNK >= 2 ** 32) {
+      throw new Error('names, link targets and attributes take more than 4 GiB');
+    }
+    return this.#chunks.push(chunk);
   }
 }
 
@@ -84,13 +113,16 @@ export class ByteInterner {
 
 /** Indexes by hash, open addressing, at most two thirds full: 6 to 12 bytes an index. */
 export class HashTable {
-  #slots = new Uint32Array(1024);
+  #slots: Uint32Array;
   #used = 0;
   readonly #hashOf: (index: number) => number;
 
-  /** `hashOf` gives the hash of an index again when the table grows. */
-  constructor(hashOf: (index: number) => number) {
+  /** `hashOf` gives the hash of an index again when the table grows: when there are more than `expected`. */
+  constructor(hashOf: (index: number) => number, expected = 0) {
     this.#hashOf = hashOf;
+    let slots = 1024;
+    while (expected * 3 > slots * 2) slots *= 2;
+    this.#slots = new Uint32Array(slots);
   }
 
   /** First slot where an index with this hash can be, and the one to look at after another; an empty slot ends it. */

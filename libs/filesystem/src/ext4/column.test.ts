@@ -24,14 +24,23 @@ describe('a column', () => {
     expect(expected.findIndex((value, at) => column.get(at) !== value)).toBe(-1);
   });
 
-  it('changes the only number of a chunk, and repeats the last one', () => {
+  it('changes the only number of a chunk', () => {
     const column = float64Column();
-    expect(column.pushAgain()).toBe(0);
-    expect(column.get(0)).toBe(0);
+    expect(column.push(0)).toBe(0);
     column.set(0, 2 ** 40 + 0.5);
-    expect(column.pushAgain()).toBe(1);
-    expect([column.get(0), column.get(1)]).toEqual([2 ** 40 + 0.5, 2 ** 40 + 0.5]);
+    expect(column.push(2 ** 40 + 0.5)).toBe(1);
     column.set(1, -1);
     expect([column.get(0), column.get(1), column.length]).toEqual([2 ** 40 + 0.5, -1, 2]);
+  });
+
+  it.each([1, 255, 256, 257, 1000, CHUNK - 1, CHUNK])('is short as long as it has few numbers: %d', (count) => {
+    for (const first of [0, count - 1]) {
+      const column = uint32Column();
+      for (let at = 0; at < count; at++) column.push(7);
+      column.set(first, 8); // not all are equal from now on
+      for (let at = count; at < 2 * count; at++) column.push(at);
+      const expected = Array.from({ length: 2 * count }, (_, at) => (at === first ? 8 : at < count ? 7 : at));
+      expect(expected.findIndex((value, at) => column.get(at) !== value)).toBe(-1);
+    }
   });
 });

@@ -1,19 +1,33 @@
 import type { ContentSource, FileSegment, TreeEntry } from '@boxship/model';
 import { float64Column, uint32Column } from './column.ts';
 import { BLOCK_SIZE } from './geometry.ts';
+import { JoinedColumn } from './joined-column.ts';
 import { badTree } from './tree-error.ts';
 
 /** Sparse files: their blocks on the disk as runs, and where the bytes of their segments go. */
 export class FileRuns {
   /** A run: first block in the file, first block in data space, blocks. */
-  readonly fileBlock = uint32Column();
-  readonly spaceBlock = uint32Column();
-  readonly length = uint32Column();
+  readonly fileBlock = new JoinedColumn(uint32Column());
+  readonly spaceBlock = new JoinedColumn(uint32Column());
+  readonly length = new JoinedColumn(uint32Column());
   /** A segment: inode, position in the source, bytes, position in data space in bytes, 1 for the last of its file. */
-  readonly segmentInode = uint32Column();
-  readonly segmentOffset = float64Column();
-  readonly segmentLength = float64Column();
-  readonly segmentTarget = float64Column();
+  readonly segmentInode = new JoinedColumn(uint32Column());
+  readonly segmentOffset = new JoinedColumn(float64Column());
+  readonly segmentLength = new JoinedColumn(float64Column());
+  readonly segmentTarget = new JoinedColumn(float64Column());
+
+  /** Takes in the runs of another table, whose inodes and blocks of data space are so many more here. Returns the first run. */
+  join(runs: FileRuns, inodes: number, blocks: number): number {
+    const first = this.length.length;
+    this.fileBlock.join(runs.fileBlock);
+    this.spaceBlock.join(runs.spaceBlock, blocks);
+    this.length.join(runs.length);
+    this.segmentInode.join(runs.segmentInode, inodes);
+    this.segmentOffset.join(runs.segmentOffset);
+    this.segmentLength.join(runs.segmentLength);
+    this.segmentTarget.join(runs.segmentTarget, blocks * BLOCK_SIZE);
+    return first;
+  }
 
   /** Adds the segments of a file whose blocks start at `spaceBlock` of data space. */
   add(

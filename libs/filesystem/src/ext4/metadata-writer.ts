@@ -129,7 +129,7 @@ async function writeSymlinks({ contents, placement }: Volume, out: WriteBuffer):
   const { inodes, text } = contents.table;
   const cursor = placement.layout.free.cursor();
   const bytes = new Uint8Array(BLOCK_SIZE);
-  if (contents.symlinkBlocks === 0) return;
+  if (contents.table.symlinkBlocks === 0) return;
   for (let row = 0; row < inodes.mode.length; row++) {
     const length = inodes.size.get(row);
     if (fileType(inodes.mode.get(row)) !== S_IFLNK || length <= FAST_SYMLINK_MAX) continue;

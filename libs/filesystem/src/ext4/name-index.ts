@@ -1,20 +1,22 @@
 import type { ByteArena } from './byte-arena.ts';
 import { HashTable, hashBytes, hashText } from './byte-arena.ts';
 import { uint32Column, uint8Column } from './column.ts';
+import { JoinedColumn } from './joined-column.ts';
 
 /** The names of all directories, each found by its directory and its bytes. A row stands for a name. */
 export class NameIndex {
   /** Row of the directory that holds the name, and row of the inode that it names. */
-  readonly directory = uint32Column();
-  readonly inode = uint32Column();
-  readonly address = uint32Column();
-  readonly length = uint8Column();
+  readonly directory = new JoinedColumn(uint32Column());
+  readonly inode = new JoinedColumn(uint32Column());
+  readonly address = new JoinedColumn(uint32Column());
+  readonly length = new JoinedColumn(uint8Column());
   readonly text: ByteArena;
   #table: HashTable;
 
-  constructor(text: ByteArena) {
+  /** `expected`: about how many names will be added. */
+  constructor(text: ByteArena, expected: number) {
     this.text = text;
-    this.#table = this.#makeTable();
+    this.#table = this.#makeTable(expected);
   }
 
   get count(): number {
@@ -38,9 +40,17 @@ export class NameIndex {
     return true;
   }
 
+  /** Takes in the names of another table, which are not found here: the numbers are what its rows have to be more. */
+  join(names: NameIndex, directories: number, inodes: number, text: number): void {
+    this.directory.join(names.directory, directories);
+    this.inode.join(names.inode, inodes);
+    this.address.join(names.address, text);
+    this.length.join(names.length);
+  }
+
   /** Gives back the memory of the search; nothing is found from then on. */
   close(): void {
-    this.#table = this.#makeTable();
+    this.#table = this.#makeTable(0);
   }
 
   #findRow(hash: number, directory: number, name: string): number {
@@ -59,11 +69,11 @@ export class NameIndex {
     return true;
   }
 
-  #makeTable(): HashTable {
+  #makeTable(expected: number): HashTable {
     return new HashTable((row) => {
       const address = this.address.get(row);
       const start = this.text.within(address);
       return hashBytes(this.directory.get(row), this.text.chunk(address), start, start + this.length.get(row));
-    });
+    }, expected);
   }
 }

@@ -11,23 +11,17 @@ import { XATTR_REFCOUNT_MAX } from './xattr.ts';
 export interface Contents {
   readonly table: TreeTable;
   readonly directories: DirectoryPlan;
-  /** Symlinks whose target does not fit into the inode: a block each. */
-  readonly symlinkBlocks: number;
   /** First block of each set of attributes, counted from the first xattr block; one more element ends the last. */
   readonly xattrBlocks: Uint32Array;
   /** Inodes that use each set. */
   readonly xattrUses: Uint32Array;
 }
 
-/** Numbers the blocks of long symlinks and counts the users of each set of attributes. */
+/** Counts the users of each set of attributes. */
 export function gatherContents(table: TreeTable, directories: DirectoryPlan): Contents {
   const { inodes, xattrs } = table;
   const xattrUses = new Uint32Array(xattrs.blockCount);
-  let symlinkBlocks = 0;
   for (let row = 0; row < inodes.mode.length; row++) {
-    if (fileType(inodes.mode.get(row)) === S_IFLNK && inodes.size.get(row) > FAST_SYMLINK_MAX) {
-      inodes.block.set(row, symlinkBlocks++);
-    }
     const block = xattrs.block(inodes.xattrs.get(row));
     if (block >= 0) xattrUses[block]!++;
   }
@@ -35,12 +29,12 @@ export function gatherContents(table: TreeTable, directories: DirectoryPlan): Co
   for (let set = 0; set < xattrUses.length; set++) {
     xattrBlocks[set + 1] = xattrBlocks[set]! + Math.ceil(xattrUses[set]! / XATTR_REFCOUNT_MAX);
   }
-  return { table, directories, symlinkBlocks, xattrBlocks, xattrUses };
+  return { table, directories, xattrBlocks, xattrUses };
 }
 
 /** Blocks of directories, symlinks, attributes and files; those of extent trees depend on the layout. */
-export function contentBlocks({ table, directories, symlinkBlocks, xattrBlocks }: Contents): number {
-  return directories.blocks.at(-1)! + symlinkBlocks + xattrBlocks.at(-1)! + table.dataBlocks;
+export function contentBlocks({ table, directories, xattrBlocks }: Contents): number {
+  return directories.blocks.at(-1)! + table.symlinkBlocks + xattrBlocks.at(-1)! + table.dataBlocks;
 }
 
 /** Where everything starts in file space, in the order in which it lies there. In blocks. */
@@ -70,7 +64,7 @@ export function place(contents: Contents, layout: Layout): PlacementResult {
   const resize = geometry.journalBlocks;
   const directories = resize + (geometry.reservedDescriptorBlocks > 0 ? 1 : 0);
   const symlinks = directories + contents.directories.blocks.at(-1)!;
-  const xattrs = symlinks + contents.symlinkBlocks;
+  const xattrs = symlinks + contents.table.symlinkBlocks;
   const data = xattrs + contents.xattrBlocks.at(-1)!;
   const trees = data + contents.table.dataBlocks;
   if (trees > free.total) return { missing: trees - free.total };

@@ -7,6 +7,7 @@ import {
   type RandomWriter,
   type Tree,
 } from '@boxship/model';
+import type { BranchTables } from './branch-tables.ts';
 import { contentPieces } from './content-pieces.ts';
 import { placeContents } from './content-placements.ts';
 import { contentRun } from './content-run.ts';
@@ -40,6 +41,8 @@ export interface Ext4Options {
    * group (128 MiB) and will grow, ask for 8192, so that it keeps that proportion.
    */
   readonly freeInodes?: number;
+  /** What was laid out of branches that other file systems hold: is used here, and added to. */
+  readonly branches?: BranchTables | undefined;
 }
 
 /** A file system whose every block has its place; nothing is written yet. */
@@ -92,7 +95,7 @@ export function planExt4(tree: Tree, options: Ext4Options): Ext4Plan {
     throw badOption(`a journal of ${journalBlocks * BLOCK_SIZE} bytes is too small, ${MIN_JOURNAL_BLOCKS * BLOCK_SIZE} is the least`); // prettier-ignore
   }
 
-  const table = readTree(tree, epoch);
+  const table = readTree(tree, { epoch, branches: options.branches });
   const contents = gatherContents(table, planDirectories(table, hashWords));
   const last = lastInode(contents);
   const placement = fit(contents, size, {

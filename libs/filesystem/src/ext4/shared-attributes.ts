@@ -27,6 +27,10 @@ export class Owners {
     return row;
   }
 
+  get count(): number {
+    return this.#uids.length;
+  }
+
   uid(row: number): number {
     return this.#uids.get(row);
   }
@@ -66,6 +70,15 @@ export class XattrSets {
       this.#blockOf.push(parts[1]!);
     }
     return row;
+  }
+
+  get count(): number {
+    return this.#inlineOf.length;
+  }
+
+  set(row: number): EncodedXattrs {
+    const [inline, block] = [this.inline(row), this.block(row)];
+    return { ...(inline ? { inline } : {}), ...(block < 0 ? {} : { block: this.blockBytes(block) }) };
   }
 
   /** What lies in the inode, if anything. */

@@ -7,7 +7,9 @@ import { encodeTime } from './inode-time.ts';
 import { NameIndex } from './name-index.ts';
 import { Owners, XattrSets } from './shared-attributes.ts';
 import { badTree, showPath } from './tree-error.ts';
-import { LINK_MAX, LOST_FOUND_ROW, ROOT_ROW, directoryColumns, inodeColumns, type TreeTable } from './tree-table.ts';
+import {
+  FAST_SYMLINK_MAX, LINK_MAX, LOST_FOUND_ROW, ROOT_ROW, directoryColumns, inodeColumns, type TreeTable,
+} from './tree-table.ts'; // prettier-ignore
 import { encodeXattrs } from './xattr.ts';
 
 export const LOST_FOUND = 'lost+found';
@@ -18,8 +20,9 @@ const SYMLINK_MAX = BLOCK_SIZE - 1;
 /** Blocks of a file have 32-bit numbers. */
 const FILE_MAX = (2 ** 32 - 1) * BLOCK_SIZE;
 
-/** A table that grows; it holds the root and lost+found from the start. */
+/** A table that grows; it holds the root, and lost+found where there is one, from the start. */
 export interface TableBuilder {
+  readonly lostFound: boolean;
   /** Row of the inode at a path, or -1. */
   findPath(path: BytePath): number;
   /** Row of the directory that an inode is, or -1. */
@@ -29,18 +32,26 @@ export interface TableBuilder {
   addEntry(directory: number, name: string, entry: TreeEntry): void;
   /** Adds a name for an inode that is there. */
   addHardLink(directory: number, name: string, entry: TreeEntry): void;
+  /** Adds a directory with all that the table of a branch holds; nothing is added to it, and nothing in it is found. */
+  addBranch(path: BytePath, directory: number, name: string, branch: TreeTable): void;
   /** The table; nothing is added from then on. */
   finish(): TreeTable;
 }
 
-export function buildTable(epoch: number): TableBuilder {
+export interface TableOptions {
+  /** Seconds since 1970: times of what no entry gives. */
+  readonly epoch: number;
+  /** The table is of a whole file system, which has a lost+found; a branch has none. */
+  readonly lostFound: boolean;
+  /** About how many entries will be added. */
+  readonly expected?: number;
+}
+
+export function buildTable({ epoch, lostFound, expected = 0 }: TableOptions): TableBuilder {
   const inodes = inodeColumns();
   const directories = directoryColumns();
-  /** Set for every entry, or of no meaning for those for which they are not. */
-  const repeated = [inodes.owner, inodes.time, inodes.timeExtra, inodes.source];
-  const zeroed = [inodes.size, inodes.detail, inodes.block, inodes.xattrs];
   const text = new ByteArena();
-  const names = new NameIndex(text);
+  const names = new NameIndex(text, expected);
   const sparse = new Map<number, number>();
   const owners = new Owners();
   const xattrs = new XattrSets();
@@ -50,6 +61,7 @@ export function buildTable(epoch: number): TableBuilder {
   let lastSource: ContentSource | undefined;
   let lastSourceRow = 0;
   let dataBlocks = 0;
+  let symlinkBlocks = 0;
 
   const directoryOf = (inode: number) => (fileType(inodes.mode.get(inode)) === S_IFDIR ? inodes.detail.get(inode) : -1);
   const findPath = (path: string): number => {
@@ -70,12 +82,21 @@ export function buildTable(epoch: number): TableBuilder {
     if (!names.add(directory, name, inode)) throw badTree(path, 'comes twice');
     directories.children.add(directory, 1);
   };
-  const addInode = (mode: number): number => {
-    const row = inodes.mode.push(mode);
-    for (const column of repeated) column.pushAgain();
-    for (const column of zeroed) column.push(0);
+  /** What the next inode gets beside its attributes: of no use for more than one. */
+  const next = { size: 0, detail: 0, source: 0, block: 0 };
+  const attributes = { mode: 0, owner: 0, time: 0, timeExtra: 0, xattrs: 0 };
+  const addInode = (): void => {
+    inodes.mode.push(attributes.mode);
+    inodes.owner.push(attributes.owner);
+    inodes.time.push(attributes.time);
+    inodes.timeExtra.push(attributes.timeExtra);
+    inodes.size.push(next.size);
     inodes.links.push(1);
-    return row;
+    inodes.detail.push(next.detail);
+    inodes.source.push(next.source);
+    inodes.block.push(next.block);
+    inodes.xattrs.push(attributes.xattrs);
+    next.size = next.detail = next.block = 0; // the source stays: a column of equal numbers takes no memory
   };
   const addDirectory = (inode: number, parent: number) => {
     directories.inode.push(inode);
@@ -84,37 +105,39 @@ export function buildTable(epoch: number): TableBuilder {
     inodes.links.set(inode, 2);
     inodes.links.add(directories.inode.get(parent), 1);
   };
-  const setAttributes = (row: number, entry: TreeEntry) => {
+  const readAttributes = (entry: TreeEntry) => {
     if (!isOwner(entry.uid) || !isOwner(entry.gid)) {
       throw badTree(entry.path, `its owner ${entry.uid}:${entry.gid} does not fit into 32 bits`);
     }
-    inodes.mode.set(row, firstModeBits(entry.type) | (entry.mode & 0o7777));
-    inodes.owner.set(row, owners.intern(entry.uid, entry.gid));
+    attributes.mode = firstModeBits(entry.type) | (entry.mode & 0o7777);
+    attributes.owner = owners.intern(entry.uid, entry.gid);
     const time = encodeTime(entry.mtime, entry.mtimeNanoseconds);
-    inodes.time.set(row, time.seconds);
-    inodes.timeExtra.set(row, time.extra);
-    if (entry.xattrs && entry.xattrs.length > 0) {
-      inodes.xattrs.set(row, xattrs.intern(encodeXattrs(entry.path, entry.xattrs)));
-    }
+    attributes.time = time.seconds;
+    attributes.timeExtra = time.extra;
+    const { xattrs: given } = entry;
+    attributes.xattrs = given && given.length > 0 ? xattrs.intern(encodeXattrs(entry.path, given)) : 0;
   };
-  const setContent = (row: number, entry: TreeEntry) => {
-    const { content, size } = entry;
-    if (!(size >= 0 && size <= FILE_MAX)) {
-      throw badTree(entry.path, `a file of ${size} bytes, ext4 keeps at most ${FILE_MAX}`);
-    }
-    inodes.size.set(row, size);
-    if (size === 0) return;
-    if (!content) throw badTree(entry.path, `a file of ${size} bytes without content`);
-    const { source } = content;
+  const sourceRow = (source: ContentSource): number => {
     if (source !== lastSource) {
       lastSource = source;
       lastSourceRow = sourceRows.get(source.id) ?? sources.push(source) - 1;
       sourceRows.set(source.id, lastSourceRow);
     }
-    inodes.source.set(row, lastSourceRow);
+    return lastSourceRow;
+  };
+  const readContent = (row: number, entry: TreeEntry) => {
+    const { content, size } = entry;
+    if (!(size >= 0 && size <= FILE_MAX)) {
+      throw badTree(entry.path, `a file of ${size} bytes, ext4 keeps at most ${FILE_MAX}`);
+    }
+    next.size = size;
+    if (size === 0) return;
+    if (!content) throw badTree(entry.path, `a file of ${size} bytes without content`);
+    const { source } = content;
+    next.source = sourceRow(source);
     if ('segments' in content) {
       const first = runs.add(row, entry, content.segments, source, dataBlocks);
-      inodes.block.set(row, first.run);
+      next.block = first.run;
       sparse.set(row, first.count);
       dataBlocks += first.blocks;
       return;
@@ -125,11 +148,11 @@ export function buildTable(epoch: number): TableBuilder {
         `its content is ${size} bytes at ${content.offset} of ${source.id}, which has ${source.size}`,
       );
     }
-    inodes.detail.set(row, content.offset);
-    inodes.block.set(row, dataBlocks);
+    next.detail = content.offset;
+    next.block = dataBlocks;
     dataBlocks += Math.ceil(size / BLOCK_SIZE);
   };
-  const setTarget = (row: number, entry: TreeEntry) => {
+  const readTarget = (entry: TreeEntry) => {
     const target = entry.link ?? '';
     if (target.length === 0 || target.includes('\0') || !isBytes(target)) {
       throw badTree(entry.path, 'a symlink without a usable target');
@@ -141,37 +164,47 @@ export function buildTable(epoch: number): TableBuilder {
         'Shorten the target of this symlink, or leave it out.',
       );
     }
-    inodes.size.set(row, target.length);
-    inodes.detail.set(row, text.addText(target));
+    next.size = target.length;
+    next.detail = text.addText(target);
+    if (target.length > FAST_SYMLINK_MAX) next.block = symlinkBlocks++;
   };
 
-  addInode(S_IFDIR | 0o755);
+  const { seconds, extra } = encodeTime(epoch, 0);
+  Object.assign(attributes, { mode: S_IFDIR | 0o755, time: seconds, timeExtra: extra });
+  addInode();
   directories.inode.push(ROOT_ROW);
   directories.parent.push(ROOT_ROW);
   directories.children.push(0);
   inodes.links.set(ROOT_ROW, 2);
-  addInode(S_IFDIR | 0o700);
-  addDirectory(LOST_FOUND_ROW, ROOT_ROW);
-  addName(LOST_FOUND, 0, LOST_FOUND, LOST_FOUND_ROW);
-  const { seconds, extra } = encodeTime(epoch, 0);
-  for (const row of [ROOT_ROW, LOST_FOUND_ROW]) {
-    inodes.time.set(row, seconds);
-    inodes.timeExtra.set(row, extra);
+  if (lostFound) {
+    attributes.mode = S_IFDIR | 0o700;
+    addInode();
+    addDirectory(LOST_FOUND_ROW, ROOT_ROW);
+    addName(LOST_FOUND, 0, LOST_FOUND, LOST_FOUND_ROW);
   }
 
   return {
+    lostFound,
     findPath,
     directoryOf,
-    setAttributes,
+    setAttributes(row, entry) {
+      readAttributes(entry);
+      inodes.mode.set(row, attributes.mode);
+      inodes.owner.set(row, attributes.owner);
+      inodes.time.set(row, attributes.time);
+      inodes.timeExtra.set(row, attributes.timeExtra);
+      inodes.xattrs.set(row, attributes.xattrs);
+    },
     addEntry(directory, name, entry) {
-      const row = addInode(0);
+      const row = inodes.mode.length;
       addName(entry.path, directory, name, row);
-      setAttributes(row, entry);
-      const type = fileType(inodes.mode.get(row));
-      if (type === S_IFREG) setContent(row, entry);
-      else if (type === S_IFDIR) addDirectory(row, directory);
-      else if (type === S_IFLNK) setTarget(row, entry);
-      else inodes.detail.set(row, encodeDevice(entry));
+      readAttributes(entry);
+      const type = fileType(attributes.mode);
+      if (type === S_IFREG) readContent(row, entry);
+      else if (type === S_IFLNK) readTarget(entry);
+      else if (type !== S_IFDIR) next.detail = encodeDevice(entry);
+      addInode();
+      if (type === S_IFDIR) addDirectory(row, directory);
     },
     addHardLink(directory, name, { path, link = '' }) {
       const target = findPath(link);
@@ -186,9 +219,52 @@ export function buildTable(epoch: number): TableBuilder {
       }
       addName(path, directory, name, target);
     },
+    addBranch(path, directory, name, branch) {
+      const [firstInode, firstDirectory] = [inodes.mode.length, directories.inode.length];
+      const firstText = text.join(branch.text);
+      const firstRun = runs.join(branch.runs, firstInode, dataBlocks);
+      const [firstBlock, firstSymlink] = [dataBlocks, symlinkBlocks];
+      const ownersHere = Uint32Array.from({ length: branch.owners.count }, (_, row) =>
+        owners.intern(branch.owners.uid(row), branch.owners.gid(row)),
+      );
+      const xattrsHere = Uint32Array.from({ length: branch.xattrs.count }, (_, row) =>
+        xattrs.intern(branch.xattrs.set(row)),
+      );
+      const sourcesHere = branch.sources.map(sourceRow);
+      const typeOf = (row: number) => fileType(branch.inodes.mode.get(row));
+
+      inodes.mode.join(branch.inodes.mode);
+      inodes.owner.join(branch.inodes.owner, (row) => ownersHere[row]!);
+      inodes.time.join(branch.inodes.time);
+      inodes.timeExtra.join(branch.inodes.timeExtra);
+      inodes.size.join(branch.inodes.size);
+      inodes.links.join(branch.inodes.links);
+      inodes.detail.join(branch.inodes.detail, (value, row) => {
+        const type = typeOf(row);
+        return type === S_IFDIR ? value + firstDirectory : type === S_IFLNK ? value + firstText : value;
+      });
+      inodes.source.join(branch.inodes.source, (row) => sourcesHere[row] ?? 0);
+      inodes.block.join(branch.inodes.block, (value, row) => {
+        if (typeOf(row) !== S_IFREG) return value + firstSymlink;
+        return value + (branch.sparse.has(row) ? firstRun : firstBlock);
+      });
+      inodes.xattrs.join(branch.inodes.xattrs, (row) => xattrsHere[row]!);
+      for (const [row, count] of branch.sparse) sparse.set(row + firstInode, count);
+      directories.inode.join(branch.directories.inode, firstInode);
+      directories.parent.join(branch.directories.parent, (value, row) =>
+        row === 0 ? directory : value + firstDirectory,
+      );
+      directories.children.join(branch.directories.children);
+      addName(path, directory, name, firstInode);
+      names.join(branch.names, firstDirectory, firstInode, firstText);
+      inodes.links.add(directories.inode.get(directory), 1);
+      dataBlocks += branch.dataBlocks;
+      symlinkBlocks += branch.symlinkBlocks;
+    },
     finish() {
       names.close();
-      return { inodes, directories, names, text, sources, runs, sparse, owners, xattrs, dataBlocks };
+      text.close();
+      return { inodes, directories, names, text, sources, runs, sparse, owners, xattrs, dataBlocks, symlinkBlocks };
     },
   };
 }

@@ -1,34 +1,49 @@
-import { UserError, type Tree } from '@boxship/model';
-import { LOST_FOUND, buildTable, isBytes } from './table-builder.ts';
+import { UserError, partsOf, type Tree, type TreeBranch } from '@boxship/model';
+import { BranchTables } from './branch-tables.ts';
+import { LOST_FOUND, buildTable, isBytes, type TableBuilder } from './table-builder.ts';
 import { badTree, showPath } from './tree-error.ts';
 import { LOST_FOUND_ROW, ROOT_ROW, type TreeTable } from './tree-table.ts';
 
 /** `EXT4_NAME_LEN` */
 const NAME_MAX = 255;
 
+export interface ReadOptions {
+  /** Seconds since 1970: times of what no entry gives. */
+  readonly epoch: number;
+  readonly branches?: BranchTables | undefined;
+}
+
 /**
  * Walks a tree once. Errors: BAD_TREE (parent missing or late, duplicate, bad name or link, content that does not fit),
- * NAME_TOO_LONG, SYMLINK_TOO_LONG, TOO_MANY_LINKS, BAD_XATTR, XATTR_TOO_LARGE. `epoch`: times of what no entry gives.
+ * NAME_TOO_LONG, SYMLINK_TOO_LONG, TOO_MANY_LINKS, BAD_XATTR, XATTR_TOO_LARGE.
  */
-export function readTree(tree: Tree, epoch: number): TreeTable {
-  const table = buildTable(epoch);
+export function readTree(tree: Tree, { epoch, branches = new BranchTables() }: ReadOptions): TreeTable {
+  const branchTable = ({ branch }: TreeBranch): TreeTable =>
+    branches.get(branch, () => {
+      return read(branch, buildTable({ epoch, lostFound: false, expected: branch.entryCount }), branchTable);
+    });
+  return read(tree, buildTable({ epoch, lostFound: true }), branchTable);
+}
+
+function read(tree: Tree, table: TableBuilder, branchTable: (branch: TreeBranch) => TreeTable): TreeTable {
   const given = new Set<string>();
   let parentPath = '';
   let parent = 0;
-  for (const entry of tree.entries()) {
-    const { path } = entry;
-    if (path === '' || path === LOST_FOUND) {
-      // these two exist from the start; the tree may give their attributes, once
-      if (entry.type !== 'directory') throw badTree(path, `is a ${entry.type}, must be a directory`);
+  for (const part of partsOf(tree)) {
+    const { path } = part;
+    if (!('branch' in part) && (path === '' || (path === LOST_FOUND && table.lostFound))) {
+      // these exist from the start; the tree may give their attributes, once
+      if (part.type !== 'directory') throw badTree(path, `is a ${part.type}, must be a directory`);
       if (given.has(path)) throw badTree(path, 'comes twice');
       given.add(path);
-      table.setAttributes(path === '' ? ROOT_ROW : LOST_FOUND_ROW, entry);
+      table.setAttributes(path === '' ? ROOT_ROW : LOST_FOUND_ROW, part);
       continue;
     }
     const slash = path.lastIndexOf('/');
-    const above = slash < 0 ? '' : path.slice(0, slash);
     const name = slash < 0 ? path : path.slice(slash + 1);
-    if (above !== parentPath) {
+    // entries of one directory follow one another: most have the parent of the one before
+    if (Math.max(slash, 0) !== parentPath.length || !path.startsWith(parentPath)) {
+      const above = slash < 0 ? '' : path.slice(0, slash);
       const inode = table.findPath(above);
       if (inode < 0) throw badTree(path, 'comes before its directory');
       parent = table.directoryOf(inode);
@@ -36,8 +51,9 @@ export function readTree(tree: Tree, epoch: number): TreeTable {
       parentPath = above;
     }
     checkName(path, name);
-    if (entry.type === 'hardlink') table.addHardLink(parent, name, entry);
-    else table.addEntry(parent, name, entry);
+    if ('branch' in part) table.addBranch(path, parent, name, branchTable(part));
+    else if (part.type === 'hardlink') table.addHardLink(parent, name, part);
+    else table.addEntry(parent, name, part);
   }
   return table.finish();
 }

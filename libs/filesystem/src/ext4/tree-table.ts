@@ -2,6 +2,7 @@ import type { ContentSource } from '@boxship/model';
 import type { ByteArena } from './byte-arena.ts';
 import { float64Column, uint16Column, uint32Column } from './column.ts';
 import type { FileRuns } from './file-runs.ts';
+import { JoinedColumn } from './joined-column.ts';
 import type { NameIndex } from './name-index.ts';
 import type { Owners, XattrSets } from './shared-attributes.ts';
 
@@ -30,31 +31,37 @@ export interface TreeTable {
   readonly xattrs: XattrSets;
   /** Blocks that regular files need. */
   readonly dataBlocks: number;
+  /** Symlinks whose target does not fit into the inode: a block each. */
+  readonly symlinkBlocks: number;
 }
 
 export function inodeColumns() {
   return {
     /** st_mode: type and permissions. */
-    mode: uint16Column(),
+    mode: new JoinedColumn(uint16Column()),
     /** Row in `owners`. */
-    owner: uint32Column(),
-    time: uint32Column(),
-    timeExtra: uint32Column(),
-    size: float64Column(),
-    links: uint32Column(),
+    owner: new JoinedColumn(uint32Column()),
+    time: new JoinedColumn(uint32Column()),
+    timeExtra: new JoinedColumn(uint32Column()),
+    size: new JoinedColumn(float64Column()),
+    links: new JoinedColumn(uint32Column()),
     /** File: position in its source. Symlink: address of its target in `text`. Device: encoded number. Directory: its row. */
-    detail: float64Column(),
+    detail: new JoinedColumn(float64Column()),
     /** File: row of its source. */
-    source: uint32Column(),
+    source: new JoinedColumn(uint32Column()),
     /** File: first block in data space; sparse: row of its first run. Symlink with a block: number of that block. */
-    block: uint32Column(),
+    block: new JoinedColumn(uint32Column()),
     /** Row in `xattrs`. */
-    xattrs: uint32Column(),
+    xattrs: new JoinedColumn(uint32Column()),
   };
 }
 
 export function directoryColumns() {
-  return { inode: uint32Column(), parent: uint32Column(), children: uint32Column() };
+  return {
+    inode: new JoinedColumn(uint32Column()),
+    parent: new JoinedColumn(uint32Column()),
+    children: new JoinedColumn(uint32Column()),
+  };
 }
 
 export type InodeColumns = ReturnType<typeof inodeColumns>;

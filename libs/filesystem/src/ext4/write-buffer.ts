@@ -64,10 +64,11 @@ export class WriteBuffer {
     return lowest;
   }
 
-  /** Writes what is left and waits for all of it. */
+  /** Writes what is left, waits for all of it, and gives back the memory: whoever asks for `pending` may stay for long. */
   async end(): Promise<void> {
     for (const lane of this.#lanes.splice(0)) this.#flush(lane);
     await this.#settle(0);
+    this.#spare.length = 0;
   }
 
   /** The lane that ends at `position`, else a new one. */
