@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { CRC_START, crc32c, crc32cOfNumber } from './crc32c.ts';
+import { CRC_START, afterZeros, crc32c, crc32cOfNumber } from './crc32c.ts';
 
 it('gives the checksums of RFC 3720, appendix B.4', () => {
   const checksum = (bytes: Uint8Array) => ~crc32c(CRC_START, bytes) >>> 0;
@@ -15,4 +15,11 @@ it('goes on from an earlier result, at any place', () => {
     expect(crc32c(crc32c(CRC_START, bytes, 0, cut), bytes, cut)).toBe(crc32c(CRC_START, bytes));
   }
   expect(crc32cOfNumber(5, 0x04030201)).toBe(crc32c(5, Uint8Array.of(1, 2, 3, 4)));
+});
+
+it.each([0, 1, 7, 8, 36, 96, 4096])('goes past %d zeros as over them', (length) => {
+  const past = afterZeros(length);
+  for (const seed of [0, 1, 0x80, CRC_START, 0x80000000, 0x01020304, 0xdeadbeef]) {
+    expect(past(seed)).toBe(crc32c(seed, new Uint8Array(length)));
+  }
 });

@@ -54,3 +54,19 @@ export function crc32cOfNumber(seed: number, value: number): number {
   for (let byte = 0; byte < 4; byte++) crc = (crc >>> 8) ^ t[crc & 0xff]!;
   return crc >>> 0;
 }
+
+/** The register after `length` zero bytes: four look-ups instead of one for each byte, since it is linear in the bits before. */
+export function afterZeros(length: number): (crc: number) => number {
+  const zeros = new Uint8Array(length);
+  const bits = Int32Array.from({ length: 32 }, (_, bit) => crc32c((1 << bit) >>> 0, zeros));
+  const table = new Int32Array(4 * 256);
+  for (let at = 0; at < table.length; at++) {
+    for (let bit = 0; bit < 8; bit++) if ((at >>> bit) & 1) table[at]! ^= bits[(at >>> 8) * 8 + bit]!;
+  }
+  return (crc) =>
+    (table[crc & 0xff]! ^
+      table[256 + ((crc >>> 8) & 0xff)]! ^
+      table[512 + ((crc >>> 16) & 0xff)]! ^
+      table[768 + (crc >>> 24)]!) >>>
+    0;
+}

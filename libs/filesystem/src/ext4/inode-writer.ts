@@ -26,13 +26,14 @@ export async function writeInodes(volume: Volume, out: WriteBuffer): Promise<Jou
     bytes.fill(0);
     for (let number = first; number < first + INODES_PER_BLOCK && number <= last; number++) {
       const at = (number - first) * INODE_SIZE;
+      let hasXattrs = false;
       // a reserved inode that is not in use is all zeros, its checksum too
       if (number === JOURNAL_INODE && geometry.journalBlocks > 0) journalMap = encoder.journal(at);
       else if (number === RESIZE_INODE && geometry.reservedDescriptorBlocks > 0) encoder.resize(at);
-      else if (number === inodeNumber(ROOT_ROW)) encoder.row(ROOT_ROW, at);
-      else if (number >= FIRST_INODE) encoder.row(number - FIRST_INODE + 1, at);
+      else if (number === inodeNumber(ROOT_ROW)) hasXattrs = encoder.row(ROOT_ROW, at);
+      else if (number >= FIRST_INODE) hasXattrs = encoder.row(number - FIRST_INODE + 1, at);
       else continue;
-      sealInode(bytes, view, at, inodeSeed(checksumSeed, number));
+      sealInode(bytes, view, at, inodeSeed(checksumSeed, number), hasXattrs);
     }
     const group = Math.floor((first - 1) / geometry.inodesPerGroup);
     const block = inodeTable[group]! + ((first - 1) % geometry.inodesPerGroup) / INODES_PER_BLOCK;
@@ -89,7 +90,8 @@ function inodeEncoder(volume: Volume, bytes: Uint8Array, view: DataView) {
   };
 
   return {
-    row(row: number, at: number): void {
+    /** True when attributes lie in the inode. */
+    row(row: number, at: number): boolean {
       const mode = inodes.mode.get(row);
       const type = fileType(mode);
       const number = inodeNumber(row);
@@ -129,6 +131,7 @@ function inodeEncoder(volume: Volume, bytes: Uint8Array, view: DataView) {
       });
       const inline = xattrs.inline(inodes.xattrs.get(row));
       if (inline) bytes.set(inline, at + INLINE_XATTRS);
+      return inline !== undefined;
     },
     journal(at: number): JournalMap {
       const { journalBlocks } = placement.layout.geometry;

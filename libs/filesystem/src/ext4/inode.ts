@@ -1,5 +1,5 @@
 import { INODE_SIZE } from './geometry.ts';
-import { crc32c, crc32cOfNumber } from './crc32c.ts';
+import { afterZeros, crc32c, crc32cOfNumber } from './crc32c.ts';
 
 /** `i_flags` (Documentation/filesystems/ext4/inodes.rst): a hash-indexed directory; extents in `i_block`. */
 export const INDEX_FLAG = 0x1000;
@@ -61,9 +61,19 @@ export function inodeSeed(seed: number, number: number): number {
   return crc32cOfNumber(crc32cOfNumber(seed, number), 0);
 }
 
-/** Sets the checksum, when all else is in place: the lower half at 0x7c, the upper half at 0x82. */
-export function sealInode(bytes: Uint8Array, view: DataView, at: number, seedOfInode: number): void {
-  const checksum = crc32c(seedOfInode, bytes, at, at + INODE_SIZE);
+const afterNoXattrs = afterZeros(INODE_SIZE - INLINE_XATTRS);
+
+/** Sets the checksum, when all else is in place: the lower half at 0x7c, the upper half at 0x82. `hasXattrs`: some lie in the inode. */
+export function sealInode(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  seedOfInode: number,
+  hasXattrs: boolean,
+): void {
+  const checksum = hasXattrs
+    ? crc32c(seedOfInode, bytes, at, at + INODE_SIZE)
+    : afterNoXattrs(crc32c(seedOfInode, bytes, at, at + INLINE_XATTRS));
   view.setUint16(at + 0x7c, checksum & 0xffff, true);
   view.setUint16(at + 0x82, checksum >>> 16, true);
 }

@@ -4,6 +4,7 @@ import { S_IFDIR, S_IFLNK, S_IFREG, encodeDevice, fileType, firstModeBits } from
 import { FileRuns } from './file-runs.ts';
 import { BLOCK_SIZE } from './geometry.ts';
 import { encodeTime } from './inode-time.ts';
+import type { Relocation } from './joined-column.ts';
 import { NameIndex } from './name-index.ts';
 import { Owners, XattrSets } from './shared-attributes.ts';
 import { badTree, showPath } from './tree-error.ts';
@@ -234,7 +235,7 @@ export function buildTable({ epoch, lostFound, expected = 0 }: TableOptions): Ta
       const typeOf = (row: number) => fileType(branch.inodes.mode.get(row));
 
       inodes.mode.join(branch.inodes.mode);
-      inodes.owner.join(branch.inodes.owner, (row) => ownersHere[row]!);
+      inodes.owner.join(branch.inodes.owner, relocationBy(ownersHere));
       inodes.time.join(branch.inodes.time);
       inodes.timeExtra.join(branch.inodes.timeExtra);
       inodes.size.join(branch.inodes.size);
@@ -243,12 +244,14 @@ export function buildTable({ epoch, lostFound, expected = 0 }: TableOptions): Ta
         const type = typeOf(row);
         return type === S_IFDIR ? value + firstDirectory : type === S_IFLNK ? value + firstText : value;
       });
-      inodes.source.join(branch.inodes.source, (row) => sourcesHere[row] ?? 0);
-      inodes.block.join(branch.inodes.block, (value, row) => {
+      inodes.source.join(branch.inodes.source, relocationBy(sourcesHere));
+      const isPlain = branch.sparse.size === 0 && branch.symlinkBlocks === 0;
+      const blockOf = (value: number, row: number) => {
         if (typeOf(row) !== S_IFREG) return value + firstSymlink;
         return value + (branch.sparse.has(row) ? firstRun : firstBlock);
-      });
-      inodes.xattrs.join(branch.inodes.xattrs, (row) => xattrsHere[row]!);
+      };
+      inodes.block.join(branch.inodes.block, isPlain ? firstBlock : blockOf);
+      inodes.xattrs.join(branch.inodes.xattrs, relocationBy(xattrsHere));
       for (const [row, count] of branch.sparse) sparse.set(row + firstInode, count);
       directories.inode.join(branch.directories.inode, firstInode);
       directories.parent.join(branch.directories.parent, (value, row) =>
@@ -267,6 +270,15 @@ export function buildTable({ epoch, lostFound, expected = 0 }: TableOptions): Ta
       return { inodes, directories, names, text, sources, runs, sparse, owners, xattrs, dataBlocks, symlinkBlocks };
     },
   };
+}
+
+/** Each number becomes the one that stands at its place. */
+function relocationBy(numbers: ArrayLike<number>): Relocation {
+  const first = numbers[0] ?? 0;
+  for (let at = 0; at < numbers.length; at++) {
+    if (numbers[at] !== first + at) return (value) => numbers[value]!;
+  }
+  return first;
 }
 
 function isOwner(id: number): boolean {
