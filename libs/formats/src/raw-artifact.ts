@@ -8,8 +8,9 @@ import {
   newDirectWay,
   newHandOver,
   openDirectFile,
-  type DirectFile,
+  sideBySide,
   withPath,
+  type DirectFile,
 } from '@boxship/host';
 import {
   MiB,
@@ -218,14 +219,19 @@ export async function openRawImage(
         await copySparse(content, writerSlice(target, start), [{ start: 0, end: content.size }], { onBytes });
       }
       for (const { position, bytes } of plan.patches) await target.write(position, bytes);
-      await edit(path);
       // who reads behind has the vendor's part to begin with
       const own = Math.min(...plan.filesystems.map(({ start }) => start));
-      frame.pending = () => own;
-      mark();
-      for (const { start, plan: filesystem } of plan.filesystems) {
-        await filesystem.writeMetadata(writerSlice(target, start));
-      }
+      const editVendor = async () => {
+        await edit(path); // a program, which waits for the disk: our own part is written meanwhile
+        frame.pending = () => own;
+        mark();
+      };
+      const writeOwn = async () => {
+        for (const { start, plan: filesystem } of plan.filesystems) {
+          await filesystem.writeMetadata(writerSlice(target, start));
+        }
+      };
+      await sideBySide([editVendor, writeOwn]);
       frame.pending = () => Infinity;
       mark();
       if (handOver) letReaderCome(handOver);
