@@ -113,7 +113,7 @@ describe('a file past the page cache', () => {
     'is left by all as soon as a writer finds its disk slow, and kept by all when it is quick',
     async () => {
       await withFile('slow', 16 * MiB, (descriptor, path) => {
-        clockOf(5_000_000n); // 1 MiB in 5 ms
+        clockOf(3_000_000n); // 1 MiB in 3 ms
         const way = newDirectWay();
         using writer = openDirectFile(descriptor, path, 'write', way);
         using reader = openDirectFile(descriptor, path, 'read', way);

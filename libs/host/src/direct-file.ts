@@ -18,7 +18,7 @@ const PROBES = 16;
  * In bytes per second, of the best quarter of them: the others may have waited for a core. A disk that is slower than a core
  * inflates, a SATA one at the latest, is better written behind the program's back.
  */
-const QUICK = 256 * MiB;
+const QUICK = 512 * MiB;
 
 /** Nobody knows yet whether it pays; it does not, or the file system has none; it does. */
 const [UNTRIED, CLOSED, PROVEN] = [0, 1, 2];
