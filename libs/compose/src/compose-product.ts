@@ -135,13 +135,14 @@ async function composeGroup(
 ): Promise<void> {
   const works: (VariantWork & { readonly prepared: PreparedVariant })[] = [];
   try {
-    for (const { variant, folder } of group) {
-      const prepared = await prepareVariant(open, variant, locked);
-      works.push({ prepared, folder, staging: partialPath(folder) });
-      if (later) options.onPlan?.(prepared.plan);
-    }
+    await locked.laidOut.keepWhatIsUsedBy(async () => {
+      for (const { variant, folder } of group) {
+        const prepared = await prepareVariant(open, variant, locked);
+        works.push({ prepared, folder, staging: partialPath(folder) });
+        if (later) options.onPlan?.(prepared.plan);
+      }
+    });
     for (const plan of later?.plans ?? []) options.onPlan?.(plan);
-    locked.laidOut.forgetUnused(); // what variants before these had
     releaseMemory();
     await removeLeftovers(options.out);
     await open.signer(); // a wrong password is told before anything is written

@@ -86,6 +86,9 @@ for m in tarfile.open(sys.argv[1], 'r:gz'):
       tarSize: tar.length,
     });
     expect(entriesOf(inventory)).toEqual(entries); // walked again
+    const ascending = (column: number) =>
+      [...new Set(oracle.map((one) => one[column] as number))].sort((a, b) => a - b);
+    expect(inventory.traits).toMatchObject({ uids: ascending(2), gids: ascending(3) });
   });
 
   withPython('of duplicates keeps the last one at its own place, and hard links keep their bytes', async () => {
@@ -104,6 +107,7 @@ f('./a', b'second!'); f('e', kind='l', link='a'); f('d', kind='d', mode=0o755); 
     ]); // prettier-ignore
     expect([text('a'), text('b')]).toEqual(['second!', 'first']);
     expect(inventory).toMatchObject({ hasDuplicates: true, entryCount: 6, fileBytes: 12 });
+    expect(inventory.traits).toBeUndefined(); // its places are others than those of the tar
   });
 
   withPython('of two global headers of one name tells duplicates, as tar-split refuses them', async () => {

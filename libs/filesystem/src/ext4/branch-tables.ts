@@ -6,7 +6,7 @@ export class BranchTables {
   /** The one that was asked for last comes last. */
   readonly #tables = new Map<SharedTree, TreeTable>();
   readonly #limit: number;
-  #used = new Set<SharedTree>();
+  readonly #used = new Set<SharedTree>();
 
   /** `limit`: so many entries are remembered at most, those that were asked for last; 60 to 70 bytes each, besides their names. */
   constructor(limit = Infinity) {
@@ -25,10 +25,12 @@ export class BranchTables {
     return table;
   }
 
-  /** Forgets all that nobody asked for since the last call. */
-  forgetUnused(): void {
+  /** Does `work`, and forgets all that it did not ask for. */
+  async keepWhatIsUsedBy<T>(work: () => Promise<T>): Promise<T> {
+    this.#used.clear();
+    const result = await work();
     for (const branch of this.#tables.keys()) if (!this.#used.has(branch)) this.#tables.delete(branch);
-    this.#used = new Set();
+    return result;
   }
 
   #makeRoom(entries: number): void {
