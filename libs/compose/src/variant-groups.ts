@@ -8,7 +8,10 @@ import { MiB } from '@boxship/model';
 const MEMORY_AT_ONCE = 100 * MiB;
 /** Of a variant whatever is in it: its base as far as it is read, the thread that digests its image, buffers. */
 const OF_VARIANT = 22 * MiB;
-/** Of an entry of a layer, until all images that hold it are written; and again for each of them. */
+/**
+ * Of an entry of a layer, until all images that hold it are written; and again for each of them. Less than its table takes (60 to 70
+ * bytes): one variant of a million is so far below the limit by itself that the rest is left for a second one.
+ */
 const OF_ENTRY = 30;
 const OF_ENTRY_IN_VARIANT = 8;
 

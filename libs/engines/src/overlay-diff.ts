@@ -1,5 +1,6 @@
 import {
   UserError,
+  liesIn,
   type BytePath,
   type ImageLayer,
   type LayerInventory,
@@ -183,11 +184,6 @@ function placed(entry: TreeEntry, opaque: boolean): TreeEntry {
 
 function whiteout(path: BytePath, { uid, gid, mtime, mtimeNanoseconds }: TreeEntry): TreeEntry {
   return { path, type: 'characterDevice', mode: 0, uid, gid, mtime, mtimeNanoseconds, size: 0, major: 0, minor: 0 };
-}
-
-/** True for an entry of this folder; `slash`: the last one of the path, or -1. */
-function liesIn(folder: BytePath, path: BytePath, slash: number): boolean {
-  return Math.max(slash, 0) === folder.length && path.startsWith(folder);
 }
 
 /** True for an opaque marker, of a path whose last part begins as that of a whiteout. */

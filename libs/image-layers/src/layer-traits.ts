@@ -1,4 +1,4 @@
-import type { LayerTraits } from '@boxship/model';
+import { liesIn, type LayerTraits } from '@boxship/model';
 import type { RecordedEntry } from './entry-record.ts';
 
 /** Owners that are kept; a layer has a handful. */
@@ -21,7 +21,7 @@ export function createLayerTraits(hasEntry: (path: string) => boolean) {
       if (path === '') hasRoot = true;
       const slash = path.lastIndexOf('/');
       if (path.startsWith(WHITEOUT, slash + 1)) hasWhiteouts = true;
-      if (Math.max(slash, 0) === folder.length && path.startsWith(folder)) return;
+      if (liesIn(folder, path, slash)) return;
       folder = path.slice(0, Math.max(slash, 0));
       if (parentsFirst && folder !== '') parentsFirst = hasEntry(folder);
     },

@@ -7,6 +7,11 @@ import type { ScatterOptions, ScatterTarget } from './scatter.ts';
  */
 export type BytePath = string;
 
+/** True for a path right below this folder; `slash`: the last one of the path, or -1. Cheaper than cutting the folder off. */
+export function liesIn(folder: BytePath, path: BytePath, slash: number): boolean {
+  return Math.max(slash, 0) === folder.length && path.startsWith(folder);
+}
+
 export type FileType =
   | 'file' | 'directory' | 'symlink' | 'hardlink' | 'characterDevice' | 'blockDevice' | 'fifo' | 'socket'; // prettier-ignore
 

@@ -1,4 +1,4 @@
-import { UserError, partsOf, type Tree, type TreeBranch } from '@boxship/model';
+import { UserError, liesIn, partsOf, type Tree, type TreeBranch } from '@boxship/model';
 import { BranchTables } from './branch-tables.ts';
 import { LOST_FOUND, buildTable, isBytes, type TableBuilder } from './table-builder.ts';
 import { badTree, showPath } from './tree-error.ts';
@@ -42,7 +42,7 @@ function read(tree: Tree, table: TableBuilder, branchTable: (branch: TreeBranch)
     const slash = path.lastIndexOf('/');
     const name = slash < 0 ? path : path.slice(slash + 1);
     // entries of one directory follow one another: most have the parent of the one before
-    if (Math.max(slash, 0) !== parentPath.length || !path.startsWith(parentPath)) {
+    if (!liesIn(parentPath, path, slash)) {
       const above = slash < 0 ? '' : path.slice(0, slash);
       const inode = table.findPath(above);
       if (inode < 0) throw badTree(path, 'comes before its directory');
