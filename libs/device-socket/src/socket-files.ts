@@ -75,7 +75,7 @@ interface Placed {
 }
 
 /**
- * The files that give a rootfs the device socket of docs/design.md section 6, ready for `editExt4` and for a Yocto layer.
+ * The files that give a rootfs the device socket of docs/design.md section 6, ready for `planExt4Edit` and for a Yocto layer.
  * Errors: BAD_SOCKET_VALUE for a key or UUID that is none.
  */
 export function socketFiles(options: SocketOptions): SocketFiles {

@@ -30,7 +30,7 @@ export {
 export { hashFile, hashParts, streamDigests, type StreamDigests } from './hash-file.ts';
 export { backupSize, firstUsable, newPartitionTable, type NewTable } from './new-partition-table.ts';
 export { readPartitionTable } from './partition-table.ts';
-export { serializePartitionTable, type Patch } from './partition-patches.ts';
+export { serializePartitionTable } from './partition-patches.ts';
 export { EFI_SYSTEM, isExtended, LINUX_FILESYSTEM, ROOT_PARTITION_TYPES } from './partition-type.ts';
 export { cloneOrCopyFile, copySparse, HOLE_BLOCK, type CopyOptions, type CopySource } from './sparse-file.ts';
 export { isUuid, partitionIdentities, uuidFrom, type PartitionIdentity } from './uuid.ts';

@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
-import type { Partition, PartitionTable, PartitionTableType, RandomReader } from '@boxship/model';
+import type { Partition, PartitionTable, PartitionTableType, Patch, RandomReader } from '@boxship/model';
 import { headerChecksum, SIGNATURE } from './gpt.ts';
 import { DISK_ID_AT, ENTRY_SIZE } from './mbr.ts';
 import { MBR_SECTORS } from './partition-table.ts';
-import { serializePartitionTable, type Patch } from './partition-patches.ts';
+import { serializePartitionTable } from './partition-patches.ts';
 import { writeGuid } from './uuid.ts';
 
 const SECTOR = 512;

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { Partition, PartitionTable, RandomReader } from '@boxship/model';
+import type { Partition, PartitionTable, Patch, RandomReader } from '@boxship/model';
 import { PROTECTIVE, readGptCopies } from './gpt-copies.ts';
 import { headerChecksum, readEntry, SIGNATURE } from './gpt.ts';
 import {
@@ -13,12 +13,6 @@ import {
 } from './mbr.ts';
 import { isExtended } from './partition-type.ts';
 import { writeGuid } from './uuid.ts';
-
-/** Bytes to be written at a position of the device. */
-export interface Patch {
-  readonly position: number;
-  readonly bytes: Uint8Array;
-}
 
 /**
  * The bytes that make `table` the table of a device of `deviceSize` bytes that is otherwise a copy of `original`.

@@ -1,6 +1,6 @@
 import { constants, copyFile, open, type FileHandle } from 'node:fs/promises';
 import { fileWriter, pageAlignedBuffer } from '@boxship/host';
-import { MiB, type ByteRange, type RandomReader, type RandomWriter } from '@boxship/model';
+import { MiB, type ByteRange, type Patch, type RandomReader, type RandomWriter } from '@boxship/model';
 
 /** Holes are made of whole blocks of this size: that of ext4, xfs and btrfs, and of a block map. */
 export const HOLE_BLOCK = 4096;
@@ -12,6 +12,10 @@ const ZEROS = Buffer.alloc(MiB);
 export type CopySource = RandomReader | FileHandle;
 
 export interface CopyOptions {
+  /** Bytes that take the place of the source's, at positions of its. */
+  readonly patches?: readonly Patch[];
+  /** All of the ranges that lies before `end` is written. */
+  readonly onCopied?: (end: number) => void;
   /** Told the number of bytes that were read since the last call, zeros included. */
   readonly onBytes?: (bytes: number) => void;
   /** Fed with the bytes of the ranges, in order, zeros included. */
@@ -26,10 +30,10 @@ export async function copySparse(
   source: CopySource,
   target: RandomWriter,
   ranges: readonly ByteRange[],
-  { onBytes, hash }: CopyOptions = {},
+  { patches = [], onCopied, onBytes, hash }: CopyOptions = {},
 ): Promise<ByteRange[]> {
   const written: ByteRange[] = [];
-  const read = readerInto(source);
+  const read = patched(readerInto(source), patches);
   // Two buffers: one is read into while the other is written.
   const buffers = [pageAlignedBuffer(READ_SIZE), pageAlignedBuffer(READ_SIZE)] as const;
   const pieces = cutRanges(ranges);
@@ -51,6 +55,7 @@ export async function copySparse(
       hash?.update(bytes); // while they are written
       await done;
       onBytes?.(bytes.length);
+      onCopied?.(start + bytes.length);
     }
   } finally {
     await next?.bytes.catch(() => {});
@@ -68,6 +73,25 @@ function readerInto(source: CopySource): (position: number, buffer: Buffer) => P
       done += bytesRead;
     }
     return buffer;
+  };
+}
+
+type ReadInto = ReturnType<typeof readerInto>;
+
+function patched(read: ReadInto, patches: readonly Patch[]): ReadInto {
+  return async (position, buffer) => {
+    const bytes = await read(position, buffer);
+    const touching = patches.filter(
+      (patch) => patch.position < position + bytes.length && patch.position + patch.bytes.length > position,
+    );
+    if (touching.length === 0) return bytes;
+    // a reader's bytes are its own
+    const result = bytes === buffer ? buffer : Buffer.from(bytes);
+    for (const patch of touching) {
+      const offset = position - patch.position;
+      result.set(patch.bytes.subarray(Math.max(0, offset), offset + bytes.length), Math.max(0, -offset));
+    }
+    return result;
   };
 }
 

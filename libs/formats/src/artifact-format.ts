@@ -1,4 +1,4 @@
-import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
+import type { ContentWriter, Edit, Ext4Plan } from '@boxship/filesystem';
 import type { ProgramRoom, Progress } from '@boxship/host';
 import type {
   ArtifactOptions,
@@ -149,12 +149,9 @@ export interface PlannedFormat extends FormatWords {
 export type ArtifactFormat = PlannedFormat | DiskImageForm;
 
 /** What of an edit the plan shows: a folder that is there is none, one that is made on the way is. */
-export function changesOf(
-  edits: readonly { readonly path: string; readonly asked: string; readonly action: 'add' | 'replace' | 'keep' }[],
-  { listing }: Pick<AddedFiles, 'listing'>,
-): readonly RootfsChange[] {
+export function changesOf(edits: readonly Edit[], { listing }: Pick<AddedFiles, 'listing'>): readonly RootfsChange[] {
   const reasons = new Map(listing.map(({ path, why }) => [path, why]));
-  return edits.flatMap(({ path, asked, action }) =>
-    action === 'keep' ? [] : [{ path: `/${path}`, action, why: reasons.get(asked) ?? 'a folder on the way' }],
+  return edits.flatMap(({ entry, path, action }) =>
+    action === 'keep' ? [] : [{ path: `/${path}`, action, why: reasons.get(entry.path) ?? 'a folder on the way' }],
   );
 }

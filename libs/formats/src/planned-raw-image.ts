@@ -2,7 +2,7 @@ import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestImage, type DigestOptions, type ImageDigests } from '@boxship/disk';
 import { makeFolder, partialPath, sideBySide } from '@boxship/host';
-import type { ArtifactOptions, ByteRange, Digest, Variant } from '@boxship/model';
+import type { ArtifactOptions, ByteRange, Digest, Patch, Variant } from '@boxship/model';
 import type { ArtifactFile } from './artifact-file.ts';
 import type { PlannedArtifact, SinkOptions } from './artifact-format.ts';
 import type { BaseDevice } from './base-image-format.ts';
@@ -28,13 +28,13 @@ export interface DiskImageToWrite {
 }
 
 /**
- * What is the same for every disk image that is written, in every form that is wanted. `edit` changes the rootfs when all
- * vendor bytes are there. Errors: those of the forms.
+ * What is the same for every disk image that is written, in every form that is wanted. `edit` says what takes the place of vendor
+ * bytes, and has a folder for files on the way. Errors: those of the forms.
  */
 export async function plannedRawImage(
   { variant, image, vendor, places, payload }: DiskImageToWrite,
   wanted: readonly WantedForm[],
-  edit: (path: string) => Promise<void>,
+  edit: (scratch: string) => Promise<readonly Patch[]>,
 ): Promise<Pick<PlannedArtifact, 'files' | 'bytesToWrite' | 'vendorBytes' | 'sources' | 'open'>> {
   const { filesystems, transplants = [] } = image;
   const mapped = mappedRanges(image);

@@ -1,5 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { copySparse, writtenMark, type Patch, type WrittenMark } from '@boxship/disk';
+import { dirname } from 'node:path';
+import { copySparse, writtenMark, type CopyOptions, type WrittenMark } from '@boxship/disk';
 import type { BaseDevice } from './base-image-format.ts';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
 import {
@@ -20,6 +21,7 @@ import {
   type Digest,
   type DirectWay,
   type HandOver,
+  type Patch,
   type RandomReader,
   type RandomWriter,
   type ScatterTarget,
@@ -73,7 +75,7 @@ export interface RawImageWriter {
    * its pieces are no run, and before it is written.
    */
   contentDigest(start: number, source: ContentSource): Digest | undefined;
-  /** Vendor bytes, the table, and all of our file systems but the contents of files; then `edit` may change the rootfs. */
+  /** Vendor bytes with the edit, the table, and all of our file systems but the contents of files. */
   writeFrame(options: FrameOptions): Promise<void>;
   /** Who takes the stream of this source. */
   contentWriters(source: ContentSource): readonly ContentWriter[];
@@ -89,8 +91,8 @@ export interface RawImageWriter {
 
 export interface FrameOptions {
   readonly onBytes: (bytes: number) => void;
-  /** Changes the vendor's bytes in the file at `path`, when they are all there. */
-  readonly edit: (path: string) => Promise<void>;
+  /** What takes the place of the vendor's bytes, before they are written; `scratch` is a folder for files on the way. */
+  readonly edit: (scratch: string) => Promise<readonly Patch[]>;
 }
 
 /** Parts of the base that are copied: all but old tables and what the base is too short for. */
@@ -188,8 +190,8 @@ export async function openRawImage(
   const contents = new Map<string, Digest>();
   let rewritten = false;
   /** What is not final yet; the lowest of them is how far the file is final. */
-  const frame = { pending: () => 0 };
-  const pending: { pending(): number }[] = [frame];
+  const frame = { vendor: 0, own: Math.min(...plan.filesystems.map(({ start }) => start)) };
+  const pending: { pending(): number }[] = [{ pending: () => Math.min(frame.vendor, frame.own) }];
   const mark = () => written.advance(Math.min(plan.deviceSize, ...pending.map((one) => one.pending())));
   const tracked = (writer: ContentWriter, start: number): ContentWriter => {
     pending.push({ pending: () => start + writer.pending() });
@@ -214,26 +216,33 @@ export async function openRawImage(
     wasRewritten: () => rewritten,
     contentDigest: (start, { id }) => contents.get(`${start} ${id}`),
     async writeFrame({ onBytes, edit }) {
-      await copyBase(plan, target, onBytes);
-      for (const { start, content } of plan.transplants ?? []) {
-        await copySparse(content, writerSlice(target, start), [{ start: 0, end: content.size }], { onBytes });
-      }
-      for (const { position, bytes } of plan.patches) await target.write(position, bytes);
-      // who reads behind has the vendor's part to begin with
-      const own = Math.min(...plan.filesystems.map(({ start }) => start));
-      const editVendor = async () => {
-        await edit(path); // a program, which waits for the disk: our own part is written meanwhile
-        frame.pending = () => own;
+      // first, as it waits for programs: while this thread computes, it would wait for each of them twice
+      const patches = [...plan.patches, ...(await edit(dirname(path)))];
+      const writeVendor = async () => {
+        for (const { position, bytes } of besideRanges(patches, copiedRanges(plan)))
+          await target.write(position, bytes);
+        const { transplants = [] } = plan;
+        const untouched = Math.min(...transplants.map(({ start }) => start));
+        // who reads behind comes along
+        const onCopied = (end: number) => {
+          frame.vendor = Math.min(end, untouched);
+          mark();
+        };
+        await copyBase(plan, target, { patches, onBytes, onCopied });
+        for (const { start, content } of transplants) {
+          await copySparse(content, writerSlice(target, start), [{ start: 0, end: content.size }], { onBytes });
+        }
+        frame.vendor = Infinity;
         mark();
       };
       const writeOwn = async () => {
         for (const { start, plan: filesystem } of plan.filesystems) {
           await filesystem.writeMetadata(writerSlice(target, start));
         }
+        frame.own = Infinity;
+        mark();
       };
-      await sideBySide([editVendor, writeOwn]);
-      frame.pending = () => Infinity;
-      mark();
+      await sideBySide([writeVendor, writeOwn]); // the vendor's part waits for programs and for the disk, ours computes
       if (handOver) letReaderCome(handOver);
     },
     contentWriters: (source) =>
@@ -276,10 +285,19 @@ export async function openRawImage(
   };
 }
 
-async function copyBase(plan: RawImagePlan, target: RandomWriter, onBytes: (bytes: number) => void): Promise<void> {
+/** What of the patches lies in none of the ranges. */
+function besideRanges(patches: readonly Patch[], ranges: readonly ByteRange[]): readonly Patch[] {
+  return patches.flatMap(({ position, bytes }) =>
+    ranges
+      .reduce(withoutRange, [{ start: position, end: position + bytes.length }])
+      .map(({ start, end }) => ({ position: start, bytes: bytes.subarray(start - position, end - position) })),
+  );
+}
+
+async function copyBase(plan: RawImagePlan, target: RandomWriter, options: CopyOptions): Promise<void> {
   const base = await open(plan.base.path, 'r');
   try {
-    await copySparse(base, target, copiedRanges(plan), { onBytes });
+    await copySparse(base, target, copiedRanges(plan), options);
   } finally {
     await base.close();
   }

@@ -35,7 +35,7 @@ export const rawExchange: ArtifactExchange = {
       partitions: device.table.partitions.map((partition) => plannedPartition(partition, numbers)),
     };
     return {
-      ...(await plannedRawImage({ variant, image, vendor: device, places, payload }, formsOf(wanted), async () => {})),
+      ...(await plannedRawImage({ variant, image, vendor: device, places, payload }, formsOf(wanted), async () => [])),
       table: { type: device.table.type, before: layout, after: layout },
       changes: [],
       warnings: [],

@@ -1,5 +1,5 @@
 import { appendPartitions, findDataEnd, linuxFilesystemType, serializePartitionTable } from '@boxship/disk';
-import { editExt4 } from '@boxship/filesystem';
+import { ext4EditPatches } from '@boxship/filesystem';
 import { MiB, UserError, type Partition } from '@boxship/model';
 import { changesOf, type ArtifactRelease, type PlannedArtifact, type PlannedPartition } from './artifact-format.ts';
 import type { BaseDevice } from './base-image-format.ts';
@@ -63,9 +63,9 @@ export async function planOnBase(
   const numbers = { store: storePartition.number, data: dataPartition.number, rootfs: rootfs.partition.number };
   const planned = (partition: Partition) => plannedPartition(partition, numbers);
   return {
-    ...(await plannedRawImage(toWrite, wanted, async (path) => {
-      if (edited) await editExt4(path, rootfs.partition.start, socket.entries, { epoch });
-    })),
+    ...(await plannedRawImage(toWrite, wanted, (scratch) =>
+      ext4EditPatches(device.path, rootfs.partition.start, edits, { epoch, scratch }),
+    )),
     table: {
       type: device.table.type,
       before: { size: device.content.size, partitions: device.table.partitions.map(planned) },

@@ -1,26 +1,11 @@
 import type { Edit } from '@boxship/filesystem';
 import type { Tree, TreeEntry } from '@boxship/model';
 
-/** The files that an edit brings, where they lie in this rootfs, labels included; folders on the way as well. */
-export function editedEntries(
-  entries: readonly TreeEntry[],
-  edits: readonly Edit[],
-  epoch: number,
-): readonly TreeEntry[] {
-  const wanted = new Map(entries.map((entry) => [entry.path, entry]));
-  const folder = {
-    type: 'directory',
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtime: epoch,
-    mtimeNanoseconds: 0,
-    size: 0,
-  } as const;
+/** The files that edits bring, where they lie in this rootfs, labels included; folders on the way as well. */
+export function editedEntries(edits: readonly Edit[]): readonly TreeEntry[] {
   return edits
     .filter(({ action }) => action !== 'keep')
-    .map(({ path, asked, label }): TreeEntry => {
-      const entry: Omit<TreeEntry, 'path'> = wanted.get(asked) ?? folder;
+    .map(({ entry, path, label }): TreeEntry => {
       const labels = label ? [{ name: 'security.selinux', value: Buffer.from(`${label}\0`) }] : [];
       const xattrs = [...(entry.xattrs ?? []), ...labels];
       return { ...entry, path, ...(xattrs.length > 0 ? { xattrs } : {}) };

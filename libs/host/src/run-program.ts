@@ -26,7 +26,7 @@ export interface RunResult {
 
 /** Debian package of each program that Boxship may start, for the hint of an error. */
 const PACKAGES: Readonly<Record<string, string>> = {
-  debugfs: 'e2fsprogs', e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs', tune2fs: 'e2fsprogs', dumpe2fs: 'e2fsprogs',
+  debugfs: 'e2fsprogs', e2image: 'e2fsprogs', e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs', tune2fs: 'e2fsprogs', dumpe2fs: 'e2fsprogs',
   bmaptool: 'bmap-tools', xz: 'xz-utils', zstd: 'zstd', gzip: 'gzip', bzip2: 'bzip2', 'qemu-system-x86_64': 'qemu-system-x86',
   sqfs2tar: 'squashfs-tools-ng', blockdev: 'util-linux', mcopy: 'mtools', mtype: 'mtools', mdir: 'mtools', 'qemu-img': 'qemu-utils', openssl: 'openssl', skopeo: 'skopeo', mksquashfs: 'squashfs-tools', sgdisk: 'gdisk', sfdisk: 'fdisk',
 }; // prettier-ignore

@@ -12,6 +12,12 @@ export interface RandomWriter {
   write(position: number, bytes: Uint8Array): Promise<void>;
 }
 
+/** Bytes that take the place of those at a position. */
+export interface Patch {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A run of bytes: `[start, end)`. */
 export interface ByteRange {
   readonly start: number;

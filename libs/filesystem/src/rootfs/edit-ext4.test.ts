@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { appendFile, copyFile, open, readFile } from 'node:fs/promises';
+import { appendFile, chmod, copyFile, mkdir, open, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openFileReader, runProgram } from '@boxship/host';
 import { readerSlice, type TreeEntry } from '@boxship/model';
-import { editExt4 } from './edit-ext4.ts';
-import { planExt4Edit } from './edit-plan.ts';
+import { ext4EditPatches } from './edit-ext4.ts';
+import { planExt4Edit, type Edit } from './edit-plan.ts';
 import { editEntry, makeRootfs, type RootfsFixture } from './rootfs-fixture.ts';
 
 const EPOCH = 1_600_000_000;
@@ -28,13 +29,12 @@ const CHANGES: readonly TreeEntry[] = [
   editEntry('usr/lib', undefined, { mode: 0o700 }),
 ]; // prettier-ignore
 
-describe('editExt4', () => {
+describe('ext4EditPatches', () => {
   it('writes what debugfs shows and e2fsck accepts, and says what it did', async () => {
     await using disk = await makeRootfs(FILES);
-    const report = await editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH });
+    const edits = await edit(disk, CHANGES);
     await disk.fsck();
-    expect(report.tool).toMatch(/^debugfs \d/);
-    expect(report.edits.map(({ path, action }) => `${action} ${path}`)).toEqual([
+    expect(edits.map(({ path, action }) => `${action} ${path}`)).toEqual([
       'add usr/lib/boxship',
       'add usr/lib/boxship/a "b" c\'d',
       'add usr/lib/boxship/#<8> \xc3\xbc',
@@ -66,25 +66,65 @@ describe('editExt4', () => {
 
   it('is reproducible byte for byte, in another second and under another umask', async () => {
     await using disk = await makeRootfs(FILES);
-    const other = `${disk.folder}/other`;
-    await copyFile(disk.file, other);
-    await editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH });
+    const patches = await patchesOf(disk, CHANGES);
     const second = Math.floor(Date.now() / 1000);
     while (Math.floor(Date.now() / 1000) === second) await new Promise((done) => setTimeout(done, 50));
     const umask = process.umask(0o077);
-    await editExt4(other, disk.offset, CHANGES, { epoch: EPOCH });
+    const again = await patchesOf(disk, CHANGES);
     process.umask(umask);
-    expect(await sha256(other)).toBe(await sha256(disk.file));
+    expect(again).toEqual(patches);
   });
 
   it('leaves every byte outside the filesystem and every other file alone', async () => {
     await using disk = await makeRootfs(FILES);
     const before = await readFile(disk.file);
-    await editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH });
+    await edit(disk, CHANGES);
     const after = await readFile(disk.file);
     expect(after.length).toBe(before.length);
     expect(after.subarray(0, disk.offset).equals(before.subarray(0, disk.offset))).toBe(true);
     expect(await disk.debugfs('cat /usr/lib/systemd/system/docker.service')).toBe('[Service]\n');
+  });
+
+  it('only reads the file, and leaves nothing in the scratch folder', async () => {
+    await using disk = await makeRootfs(FILES);
+    const before = await sha256(disk.file);
+    const scratch = join(disk.folder, 'größe "x"');
+    await mkdir(scratch);
+    await chmod(disk.file, 0o444);
+    await patchesOf(disk, CHANGES, scratch);
+    expect(await sha256(disk.file)).toBe(before);
+    expect(await readdir(scratch)).toEqual([]);
+  });
+
+  it.each([
+    ['blocks of 1024 bytes', ['-b', '1024']],
+    ['blocks of 2048 bytes', ['-b', '2048']],
+    ['blocks of 4096 bytes', ['-b', '4096']],
+    ['a file of orphans', ['-O', 'orphan_file']],
+    ['clusters', ['-O', 'bigalloc', '-C', '16384']],
+    ['inline data', ['-O', 'inline_data']],
+    ['group descriptors in each group', ['-O', 'meta_bg,^resize_inode', '-b', '1024']],
+    ['ext2', ['-O', '^has_journal,^extents,^64bit,^metadata_csum,^flex_bg']],
+  ])('makes what debugfs makes of the whole file system: %s', async (_name, options) => {
+    await using disk = await makeRootfs({ ...FILES, large: 'y'.repeat(300_000) }, { options });
+    const direct = join(disk.folder, 'direct');
+    await copyFile(disk.file, direct);
+    await symlink(direct, join(disk.folder, 'direct-link'));
+    await writeFile(join(disk.folder, 'text'), 'x'.repeat(100_000));
+    const script = [
+      ...['cd "/usr/lib"', 'rm "/usr/lib/vendor"', `write "${disk.folder}/text" "vendor"`],
+      ...['sif "/usr/lib/vendor" mode 0100644', 'sif "/usr/lib/vendor" uid 0', 'sif "/usr/lib/vendor" gid 0'],
+      ...[`cd "/"`, `mkdir "new"`, 'sif "/new" mode 040755', 'sif "/new" uid 0', 'sif "/new" gid 0'],
+      ...['sif "/usr/lib/vendor" mtime @1700000000', 'sif "/new" mtime @1700000000'],
+    ];
+    await writeFile(join(disk.folder, 'script'), `${script.join('\n')}\n`);
+    const device = `${join(disk.folder, 'direct-link')}?offset=${disk.offset}`;
+    const env = { E2FSPROGS_FAKE_TIME: String(EPOCH) };
+    const { stderr } = await runProgram('debugfs', ['-w', '-f', join(disk.folder, 'script'), device], { env });
+    expect(stderr.trim().split('\n')).toHaveLength(1); // its version
+    await edit(disk, [editEntry('lib/vendor', 'x'.repeat(100_000)), editEntry('new', undefined)]);
+    await disk.fsck();
+    expect(await withoutCounter(disk.file, disk.offset)).toBe(await withoutCounter(direct, disk.offset));
   });
 
   it.each([
@@ -97,7 +137,7 @@ describe('editExt4', () => {
     await using disk = await makeRootfs(many, { options: ['-b', '1024', '-N', '4000', ...options] });
     await runProgram('e2fsck', ['-fyD', `${disk.folder}/link?offset=${disk.offset}`], { accept: [0, 1] });
     const added = Array.from({ length: 60 }, (_, i) => editEntry(`many/${'z'.repeat(100)}-${i}`, 'new'));
-    await editExt4(disk.file, disk.offset, added, { epoch: EPOCH });
+    await edit(disk, added);
     await disk.fsck();
     await disk.open(async (fs) => expect((await fs.readDirectory('many')).length).toBe(1560));
   });
@@ -107,13 +147,13 @@ describe('editExt4', () => {
     await runProgram('debugfs', ['-w', '-R', 'ln /a /b', `${disk.folder}/link?offset=${disk.offset}`]);
     await runProgram('debugfs', ['-w', '-R', 'sif /a links_count 2', `${disk.folder}/link?offset=${disk.offset}`]);
     await disk.fsck();
-    await editExt4(disk.file, disk.offset, [editEntry('a', 'two')], { epoch: EPOCH });
+    await edit(disk, [editEntry('a', 'two')]);
     await disk.fsck();
     expect(await disk.debugfs('cat /b')).toBe('one');
   });
 });
 
-describe('editExt4 refuses, before it writes', () => {
+describe('planExt4Edit refuses', () => {
   it.each([
     ['a journal to replay', 1024 + 0x60, 0x4, 'its journal holds changes'],
     ['an unclean filesystem', 1024 + 0x3a, -0x1, 'not unmounted cleanly'],
@@ -124,9 +164,7 @@ describe('editExt4 refuses, before it writes', () => {
   ])('%s', async (_name, position, bits, message) => {
     await using disk = await makeRootfs(FILES);
     await flip(disk, position, bits);
-    const before = await sha256(disk.file);
-    await expect(editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH })).rejects.toThrow(message);
-    expect(await sha256(disk.file)).toBe(before);
+    await expect(plan(disk, CHANGES)).rejects.toThrow(message);
   });
 
   it.each([
@@ -140,31 +178,19 @@ describe('editExt4 refuses, before it writes', () => {
     ['more than there is room for', editEntry('large', 'x'.repeat(20_000_000)), 'blocks of 4096 bytes'],
   ])('%s', async (_name, entry, message) => {
     await using disk = await makeRootfs(FILES, { options: ['-b', '4096'] });
-    const before = await sha256(disk.file);
-    await expect(editExt4(disk.file, disk.offset, [entry], { epoch: EPOCH })).rejects.toThrow(message);
-    expect(await sha256(disk.file)).toBe(before);
+    await expect(plan(disk, [entry])).rejects.toThrow(message);
   });
 
   it('dm-verity, its tree behind the filesystem', async () => {
     await using disk = await makeRootfs(FILES);
     await appendFile(disk.file, 'verity\0\0');
-    await expect(editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH })).rejects.toThrow('dm-verity');
-  });
-
-  it('the same things when it is only planned', async () => {
-    await using disk = await makeRootfs(FILES);
-    const before = await sha256(disk.file);
-    await using reader = await openFileReader(disk.file);
-    const rootfs = readerSlice(reader, disk.offset, reader.size - disk.offset);
-    const planned = await planExt4Edit(rootfs, CHANGES, { epoch: EPOCH });
-    expect(await sha256(disk.file)).toBe(before);
-    expect((await editExt4(disk.file, disk.offset, CHANGES, { epoch: EPOCH })).edits).toEqual(planned);
+    await expect(plan(disk, CHANGES)).rejects.toThrow('dm-verity');
   });
 
   it('a path that comes twice', async () => {
     await using disk = await makeRootfs(FILES);
     const twice = [editEntry('lib/x', ''), editEntry('usr/lib/x', '')];
-    await expect(editExt4(disk.file, disk.offset, twice, { epoch: EPOCH })).rejects.toThrow('listed twice');
+    await expect(plan(disk, twice)).rejects.toThrow('listed twice');
   });
 });
 
@@ -195,7 +221,7 @@ describe('on an SELinux base', () => {
 
   it('labels every added file as the policy wants', async () => {
     await using disk = await makeRootfs({ ...SELINUX, 'etc/selinux/targeted/contexts/files/file_contexts': CONTEXTS });
-    const { edits } = await editExt4(disk.file, disk.offset, added, { epoch: EPOCH });
+    const edits = await edit(disk, added);
     await disk.fsck();
     const types = Object.fromEntries(edits.map(({ path, label }) => [path, label?.split(':')[2]]));
     expect(types).toEqual({
@@ -216,12 +242,31 @@ describe('on an SELinux base', () => {
 
   it('is refused without file_contexts, and without a rule', async () => {
     await using bare = await makeRootfs(SELINUX);
-    await expect(editExt4(bare.file, bare.offset, added, { epoch: EPOCH })).rejects.toThrow(/has no .*file_contexts/);
+    await expect(plan(bare, added)).rejects.toThrow(/has no .*file_contexts/);
     const few = { 'etc/selinux/targeted/contexts/files/file_contexts': '/etc/.* a:b:c:s0\n' };
     await using disk = await makeRootfs({ ...SELINUX, ...few });
-    await expect(editExt4(disk.file, disk.offset, added, { epoch: EPOCH })).rejects.toThrow(/a label/);
+    await expect(plan(disk, added)).rejects.toThrow(/a label/);
   });
 });
+
+async function plan(disk: RootfsFixture, entries: readonly TreeEntry[]): Promise<readonly Edit[]> {
+  await using reader = await openFileReader(disk.file);
+  return await planExt4Edit(readerSlice(reader, disk.offset, reader.size - disk.offset), entries, { epoch: EPOCH });
+}
+
+async function patchesOf(disk: RootfsFixture, entries: readonly TreeEntry[], scratch?: string) {
+  const edits = await plan(disk, entries);
+  return await ext4EditPatches(disk.file, disk.offset, edits, { epoch: EPOCH, ...(scratch ? { scratch } : {}) });
+}
+
+/** Edits the file system where it is. */
+async function edit(disk: RootfsFixture, entries: readonly TreeEntry[]): Promise<readonly Edit[]> {
+  const edits = await plan(disk, entries);
+  const patches = await patchesOf(disk, entries);
+  await using file = await open(disk.file, 'r+');
+  for (const { position, bytes } of patches) await file.write(bytes, 0, bytes.length, position);
+  return edits;
+}
 
 async function flip(disk: RootfsFixture, position: number, bits: number): Promise<void> {
   const file = await open(disk.file, 'r+');
@@ -230,6 +275,13 @@ async function flip(disk: RootfsFixture, position: number, bits: number): Promis
   byte[0] = bits < 0 ? byte[0]! & ~-bits : byte[0]! | bits;
   await file.write(byte, 0, 1, disk.offset + position);
   await file.close();
+}
+
+/** A digest without `s_kbytes_written`, which counts what debugfs writes to its undo file, too, and the superblock's checksum. */
+async function withoutCounter(path: string, offset: number): Promise<string> {
+  const bytes = await readFile(path);
+  bytes.fill(0, offset + 1024 + 0x178, offset + 1024 + 0x180).fill(0, offset + 1024 + 0x3fc, offset + 2048);
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 async function sha256(path: string): Promise<string> {

@@ -1,74 +1,76 @@
-import { symlink, writeFile } from 'node:fs/promises';
+import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { createWriteStream } from 'node:fs';
 import { resolve, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { openFileReader, runProgram, withScratch } from '@boxship/host';
-import { readerSlice, UserError, type TreeEntry, type Xattr } from '@boxship/model';
+import { openFileReader, runProgram, withScratch, type RunResult } from '@boxship/host';
+import { UserError, type Patch, type TreeEntry, type Xattr } from '@boxship/model';
 import { basename, dirname } from './byte-path.ts';
-import { editOf, placeEntries, type Edit, type EditOptions, type PlacedEntry } from './edit-plan.ts';
+import type { Edit, EditOptions } from './edit-plan.ts';
+import { rangesOfUndoFile } from './undo-file.ts';
 
-export interface EditReport {
-  readonly edits: readonly Edit[];
-  /** Version of the host tool that wrote, as in `debugfs 1.47.0`: another version may write other bytes. */
-  readonly tool: string;
+export interface EditPatchOptions extends EditOptions {
+  /** Folder for files on the way: as much as the metadata and what is added. Default: the system's. */
+  readonly scratch?: string;
 }
 
 /**
- * Adds or replaces files, symlinks and directories in the ext4 that starts at byte `offset` of `file`, in place, without
- * root or a mount, so that `e2fsck -fn` has nothing to say afterwards; nothing but the listed paths changes. Equal input
- * bytes, entries, epoch and e2fsprogs give equal output bytes. Symlinks on the way to a path are followed; missing parents
- * are made (0755, root). On an SELinux base every new file gets its label.
- *
- * Checked before the first byte is written: EXT4_DIRTY (not cleanly unmounted, journal, recorded errors), EXT4_READ_ONLY
- * (dm-verity, fs-verity, shared blocks), ROOTFS_FULL, EDIT_CONFLICT (another type is there), EDIT_BAD_ENTRY, SELINUX_*. While writing:
- * EDIT_FAILED; the file is then damaged and must be thrown away.
+ * The bytes that bring edits into the ext4 that starts at byte `offset` of `file`, and into every copy of it, so that `e2fsck -fn` has
+ * nothing to say: ascending and apart, positions from the start of the file, as many as what is added and its metadata. No root, no
+ * mount, and the file is only read: debugfs edits a copy of its metadata. Equal input bytes, edits, epoch and e2fsprogs give equal
+ * patches. Errors: EDIT_FAILED, PROGRAM_MISSING.
  */
-export async function editExt4(
+export async function ext4EditPatches(
   file: string,
   offset: number,
-  entries: readonly TreeEntry[],
-  { epoch }: EditOptions,
-): Promise<EditReport> {
-  const placed = await readPlan(file, offset, entries, epoch);
-  const tool = await debugfsVersion();
-  const edits = placed.map(editOf);
-  const changes = placed.filter(({ action }) => action !== 'keep');
-  if (changes.length === 0) return { edits, tool };
-  await withScratch(async (scratch) => {
-    // libext2fs takes `name?offset=N`; behind a link of our own, the name cannot be misread.
-    const disk = join(scratch, 'disk');
-    await symlink(resolve(file), disk);
-    const script = join(scratch, 'script');
-    await writeFile(script, Buffer.from((await editScript(changes, scratch)).join('\n') + '\n', 'latin1'));
+  edits: readonly Edit[],
+  { epoch, scratch: parent }: EditPatchOptions,
+): Promise<readonly Patch[]> {
+  const changes = edits.filter(({ action }) => action !== 'keep');
+  if (changes.length === 0) return [];
+  return await withScratch(async (scratch) => {
+    // behind a link of our own, the file's name cannot be misread; and all names are relative: the script is bytes, a folder's is text
+    await symlink(resolve(file), join(scratch, 'disk'));
     const env = { E2FSPROGS_FAKE_TIME: String(epoch), E2FSCK_TIME: String(epoch), DEBUGFS_PAGER: 'cat' };
-    const result = await runProgram('debugfs', ['-w', '-f', script, `${disk}?offset=${offset}`], { env });
-    // debugfs ends with 0 whatever happens
-    const complaints = result.stderr.split('\n').filter((line) => line !== '' && !/^debugfs \d/.test(line));
-    if (complaints.length > 0) throw editFailed(complaints.slice(0, 5).join('; '));
-    const check = await runProgram('e2fsck', ['-fn', `${disk}?offset=${offset}`], { env, accept: [0, 1, 2, 4, 8, 12] });
+    const run = { cwd: scratch, env };
+    refuseComplaints(await runProgram('e2image', ['-r', '-o', String(offset), 'disk', 'metadata'], run));
+    const script = (await editScript(changes, scratch)).map((line) => `${line}\n`);
+    await writeFile(join(scratch, 'script'), Buffer.from(script.join(''), 'latin1'));
+    refuseComplaints(await runProgram('debugfs', ['-w', '-z', 'undo', '-f', 'script', 'metadata'], run));
+    const check = await runProgram('e2fsck', ['-fn', 'metadata'], { ...run, accept: [0, 1, 2, 4, 8, 12] });
     if (check.code !== 0)
       throw editFailed(`e2fsck says: ${check.stdout.toString().split('\n').slice(0, 8).join('; ')}`);
-  });
-  return { edits, tool };
+    return await readPatches(join(scratch, 'metadata'), join(scratch, 'undo'), offset);
+  }, parent);
 }
 
-async function readPlan(file: string, offset: number, entries: readonly TreeEntry[], epoch: number) {
-  await using disk = await openFileReader(file);
-  return await placeEntries(readerSlice(disk, offset, disk.size - offset), entries, epoch);
+/** What debugfs wrote to `metadata`, as patches of a file in which the file system starts at `offset`. */
+async function readPatches(metadata: string, undo: string, offset: number): Promise<readonly Patch[]> {
+  const bytes = await readFile(undo);
+  try {
+    const ranges = rangesOfUndoFile(bytes);
+    await using edited = await openFileReader(metadata);
+    const patches: Patch[] = [];
+    for (const { start, end } of ranges) {
+      patches.push({ position: offset + start, bytes: await edited.read(start, end - start) });
+    }
+    return patches;
+  } catch (error) {
+    throw editFailed(`what debugfs changed is not clear: ${(error as Error).message}`);
+  }
 }
 
-/** `debugfs 1.47.0`. Errors: PROGRAM_MISSING. */
-export async function debugfsVersion(): Promise<string> {
-  const { stderr } = await runProgram('debugfs', ['-V']);
-  return /^debugfs [\w.~-]+/m.exec(stderr)?.[0] ?? 'debugfs';
+/** These programs end with 0 whatever happens: all that they say, but their version, is an error. */
+function refuseComplaints({ stderr }: RunResult): void {
+  const complaints = stderr.split('\n').filter((line) => line !== '' && !/^(debugfs|e2image) \d/.test(line));
+  if (complaints.length > 0) throw editFailed(complaints.slice(0, 5).join('; '));
 }
 
 /**
  * The script for debugfs. `mkdir`, `write` and `symlink` act in the directory of the last `cd`, which every release of
  * debugfs understands; all other commands get absolute paths.
  */
-async function editScript(changes: readonly PlacedEntry[], scratch: string): Promise<string[]> {
+async function editScript(changes: readonly Edit[], scratch: string): Promise<string[]> {
   const lines: string[] = [];
   for (const [index, { entry, path, action, label }] of changes.entries()) {
     const parent = dirname(path);
@@ -78,8 +80,8 @@ async function editScript(changes: readonly PlacedEntry[], scratch: string): Pro
     if (entry.type === 'directory') lines.push(`mkdir ${quote(basename(path))}`);
     else if (entry.type === 'symlink') lines.push(`symlink ${quote(basename(path))} ${quote(entry.link!)}`);
     else {
-      const staged = join(scratch, `file-${index}`);
-      await stageContent(entry, staged);
+      const staged = `file-${index}`;
+      await stageContent(entry, join(scratch, staged));
       lines.push(`write ${quote(staged)} ${quote(basename(path))}`);
     }
     const format = { file: 0o100000, directory: 0o040000, symlink: 0o120000 }[entry.type as 'file'];
@@ -89,8 +91,8 @@ async function editScript(changes: readonly PlacedEntry[], scratch: string): Pro
     const xattrs: Xattr[] = [...(entry.xattrs ?? [])];
     if (label) xattrs.push({ name: 'security.selinux', value: Buffer.from(`${label}\0`, 'latin1') });
     for (const [number, xattr] of xattrs.entries()) {
-      const value = join(scratch, `xattr-${index}-${number}`);
-      await writeFile(value, xattr.value);
+      const value = `xattr-${index}-${number}`;
+      await writeFile(join(scratch, value), xattr.value);
       lines.push(`ea_set -f ${quote(value)} ${at} ${quote(xattr.name)}`);
     }
   }

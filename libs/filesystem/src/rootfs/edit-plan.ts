@@ -10,48 +10,28 @@ export interface EditOptions {
   readonly epoch: number;
 }
 
-/** One path that an edit touched, without symlinks in it. */
+/** An entry at its place in a root file system. */
 export interface Edit {
+  /** As the caller named it; a folder of ours, as one of its paths begins, where that is missing. */
+  readonly entry: TreeEntry;
+  /** Where it lies, without symlinks. */
   readonly path: BytePath;
-  /** The same path as the caller named it, or as it begins one that the caller named. */
-  readonly asked: BytePath;
   /** `keep`: a directory that was there already; its attributes are the vendor's. */
   readonly action: 'add' | 'replace' | 'keep';
-  /** SELinux label that it got. */
-  readonly label?: string;
-}
-
-/** An entry at its place in this filesystem. */
-export interface PlacedEntry {
-  readonly entry: TreeEntry;
-  readonly path: BytePath;
-  readonly action: Edit['action'];
+  /** SELinux label that it gets. */
   readonly label?: string;
 }
 
 /**
- * What `editExt4` would do to the ext4 in `reader`, and everything that it would refuse; nothing is written.
- * Errors: as those of `editExt4` before its first byte.
+ * What has to change in the ext4 in `reader` so that it holds the entries: each at its place, with the parents that are missing
+ * before it. Nothing is written. Errors: everything that cannot or must not be edited. EXT4_DIRTY (not cleanly unmounted, journal,
+ * recorded errors), EXT4_READ_ONLY (dm-verity, fs-verity, shared blocks), ROOTFS_FULL, and those of `planRootfsEdit`.
  */
 export async function planExt4Edit(
   reader: RandomReader,
   entries: readonly TreeEntry[],
   { epoch }: EditOptions,
 ): Promise<readonly Edit[]> {
-  return (await placeEntries(reader, entries, epoch)).map(editOf);
-}
-
-/** The public part of a placed entry. */
-export function editOf({ entry, path, action, label }: PlacedEntry): Edit {
-  return { path, asked: entry.path, action, ...(label ? { label } : {}) };
-}
-
-/** Every entry at its place, with the parents that are missing before it; all checks done. */
-export async function placeEntries(
-  reader: RandomReader,
-  entries: readonly TreeEntry[],
-  epoch: number,
-): Promise<readonly PlacedEntry[]> {
   const fs = await openExt4(reader);
   checkEditable(fs.superblock);
   await checkNoVerity(reader, fs.superblock);
@@ -62,16 +42,16 @@ export async function placeEntries(
 
 /**
  * Every entry at its place in a root file system of any kind, with the parents that are missing before it, and its label.
- * Errors: EDIT_BAD_ENTRY, EDIT_CONFLICT, those of the SELinux policy.
+ * Errors: EDIT_BAD_ENTRY, EDIT_CONFLICT (another type is there), SELINUX_*.
  */
 export async function planRootfsEdit(
   fs: RootfsReader,
   entries: readonly TreeEntry[],
   { epoch }: EditOptions,
-): Promise<readonly PlacedEntry[]> {
+): Promise<readonly Edit[]> {
   const policy = await readSelinuxPolicy(fs);
   const labelOf = policy && (await readFileContexts(fs, policy));
-  const placed = new Map<BytePath, PlacedEntry>();
+  const placed = new Map<BytePath, Edit>();
   for (const entry of entries) {
     checkEntry(entry);
     await placeParents(fs, entry.path, epoch, labelOf, placed);
@@ -127,7 +107,7 @@ async function checkNoVerity(reader: RandomReader, sb: Ext4Superblock): Promise<
 }
 
 async function placeParents(
-  fs: RootfsReader, path: BytePath, epoch: number, labelOf: LabelFinder | undefined, placed: Map<BytePath, PlacedEntry>,
+  fs: RootfsReader, path: BytePath, epoch: number, labelOf: LabelFinder | undefined, placed: Map<BytePath, Edit>,
 ): Promise<void> {
   const names = path.split('/').slice(0, -1);
   for (let depth = 1; depth <= names.length; depth += 1) {
@@ -142,7 +122,7 @@ async function placeParents(
 } // prettier-ignore
 
 /** Where a path lies: symlinks of the filesystem followed as far as it exists, the rest as it is. */
-async function placeOf(fs: RootfsReader, path: BytePath, placed: Map<BytePath, PlacedEntry>): Promise<BytePath> {
+async function placeOf(fs: RootfsReader, path: BytePath, placed: Map<BytePath, Edit>): Promise<BytePath> {
   const real = await fs.realPath(path);
   if (real !== undefined || path === '') return real ?? '';
   const parent = path.includes('/') ? await placeOf(fs, dirname(path), placed) : '';
@@ -153,7 +133,7 @@ async function placeOf(fs: RootfsReader, path: BytePath, placed: Map<BytePath, P
 
 async function placeEntry(
   fs: RootfsReader, entry: TreeEntry, path: BytePath, labelOf: LabelFinder | undefined,
-): Promise<PlacedEntry> {
+): Promise<Edit> {
   const there = await fs.lstat(path);
   const isDirectory = entry.type === 'directory';
   // a symlink to a directory serves as that directory
@@ -182,7 +162,7 @@ function checkEntry(entry: TreeEntry): void {
 }
 
 /** Blocks and inodes that the edit takes at most; directories grow by their new names. */
-function checkSpace(sb: Ext4Superblock, placed: readonly PlacedEntry[]): void {
+function checkSpace(sb: Ext4Superblock, placed: readonly Edit[]): void {
   const added = placed.filter(({ action }) => action !== 'keep');
   const inodes = added.filter(({ action }) => action === 'add').length;
   const blocks = added.reduce((sum, { entry, label }) => {

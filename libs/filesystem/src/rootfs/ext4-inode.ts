@@ -77,13 +77,18 @@ async function readGroupDescriptor(reader: RandomReader, sb: Ext4Superblock, gro
   const firstGroup = block * perBlock;
   const at = meta
     ? sb.firstDataBlock + firstGroup * sb.blocksPerGroup + (hasSuperblock(sb, firstGroup) ? 1 : 0)
-    : sb.firstDataBlock + 1 + block;
+    : sb.firstDataBlock + 1 + block + (isBehindBootBlock(sb) ? 1 : 0);
   if (at >= sb.blockCount) throw corrupt(`the descriptor of group ${group} lies outside`);
   const bytes = Buffer.from(
     await reader.read(at * sb.blockSize + (group % perBlock) * sb.descriptorSize, sb.descriptorSize),
   );
   const high = sb.descriptorSize >= 64 ? bytes.readUInt32LE(0x28) : 0;
   return { inodeTable: bytes.readUInt32LE(0x08) + high * 2 ** 32 };
+}
+
+/** With clusters, a file system of blocks of 1024 bytes begins at block 0, its superblock lies in block 1. */
+function isBehindBootBlock({ blockSize, firstDataBlock }: Ext4Superblock): boolean {
+  return blockSize === 1024 && firstDataBlock === 0;
 }
 
 /** SPARSE_SUPER: copies of the superblock lie in groups 0, 1 and the powers of 3, 5 and 7. */

@@ -25,7 +25,7 @@ export const INCOMPAT = {
 } as const;
 
 /** Bits of s_feature_ro_compat that decide whether an edit is possible. */
-export const RO_COMPAT = { readOnly: 0x1000, sharedBlocks: 0x4000, verity: 0x8000 } as const;
+export const RO_COMPAT = { bigalloc: 0x200, readOnly: 0x1000, sharedBlocks: 0x4000, verity: 0x8000 } as const;
 
 const READABLE = Object.entries(INCOMPAT)
   .filter(([name]) => name !== 'compression' && name !== 'journalDevice')
@@ -40,6 +40,8 @@ export interface Ext4Superblock {
   readonly freeInodes: number;
   readonly inodeSize: number;
   readonly blocksPerGroup: number;
+  /** Blocks that a bit of a bitmap stands for: more than one with `bigalloc`. */
+  readonly blocksPerCluster: number;
   readonly inodesPerGroup: number;
   readonly firstDataBlock: number;
   readonly firstMetaBg: number;
@@ -99,6 +101,7 @@ export async function readSuperblock(reader: RandomReader): Promise<Ext4Superblo
   const u32 = (at: number) => bytes.readUInt32LE(at);
   const dynamic = u32(0x4c) >= 1; // s_rev_level
   const featureIncompat = dynamic ? u32(0x60) : 0;
+  const featureRoCompat = dynamic ? u32(0x64) : 0;
   const wide = (featureIncompat & INCOMPAT.is64bit) !== 0;
   const logBlockSize = u32(0x18);
   if (logBlockSize > 6) throw corrupt(`its block size is 2^${10 + logBlockSize}`);
@@ -111,13 +114,14 @@ export async function readSuperblock(reader: RandomReader): Promise<Ext4Superblo
     freeInodes: u32(0x10),
     inodeSize: dynamic ? u16(0x58) : 128,
     blocksPerGroup: u32(0x20),
+    blocksPerCluster: featureRoCompat & RO_COMPAT.bigalloc ? 2 ** Math.max(0, u32(0x1c) - logBlockSize) : 1,
     inodesPerGroup: u32(0x28),
     firstDataBlock: u32(0x14),
     firstMetaBg: u32(0x104),
     descriptorSize: wide ? u16(0xfe) : 32,
     featureCompat: dynamic ? u32(0x5c) : 0,
     featureIncompat,
-    featureRoCompat: dynamic ? u32(0x64) : 0,
+    featureRoCompat,
     state: u16(0x3a),
     errorCount: u32(0x194),
     label: bytes.toString('latin1', 0x78, 0x88).replace(/\0.*$/s, ''),
@@ -141,7 +145,8 @@ function checkSuperblock(s: Ext4Superblock, size: number): void {
   }
   const bitsPerBlock = 8 * s.blockSize;
   if (s.inodesPerGroup === 0 || s.inodesPerGroup > bitsPerBlock) throw corrupt(`${s.inodesPerGroup} inodes per group`);
-  if (s.blocksPerGroup === 0 || s.blocksPerGroup > bitsPerBlock) throw corrupt(`${s.blocksPerGroup} blocks per group`);
+  const mostBlocks = bitsPerBlock * s.blocksPerCluster;
+  if (s.blocksPerGroup === 0 || s.blocksPerGroup > mostBlocks) throw corrupt(`${s.blocksPerGroup} blocks per group`);
   if (s.descriptorSize < 32 || s.descriptorSize > s.blockSize)
     throw corrupt(`descriptors of ${s.descriptorSize} bytes`);
   if (s.firstDataBlock >= s.blockCount) throw corrupt(`${s.blockCount} blocks`);

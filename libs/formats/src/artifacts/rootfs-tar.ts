@@ -54,7 +54,7 @@ async function plan(release: ArtifactRelease, wanted: readonly ArtifactOptions[]
   const socket = release.socket('mbr');
   const edits = socket.entries.length > 0 ? await rootfs.planEdit(socket.entries, { epoch }) : [];
   const id = `rootfs:${(await Promise.all(base.sources.map((source) => source.digest()))).join('+')}`;
-  const tree = withEdits(await readRootfsTree(rootfs.files, { id }), editedEntries(socket.entries, edits, epoch));
+  const tree = withEdits(await readRootfsTree(rootfs.files, { id }), editedEntries(edits));
   const rootfsPlan = planTar(tree);
   const storePlan = planTar(storeTree);
   const changes = changesOf(edits, socket);

@@ -41,13 +41,7 @@ async function read(path: string, { cache, progress, digestOf }: ReadOptions): P
       return {
         files,
         partition: found.partition,
-        planEdit: async (entries, options) =>
-          (await planRootfsEdit(files, entries, options)).map(({ entry, path: at, action, label }) => ({
-            path: at,
-            asked: entry.path,
-            action,
-            ...(label ? { label } : {}),
-          })),
+        planEdit: (entries, options) => planRootfsEdit(files, entries, options),
       };
     },
     async asDisk({ partition }) {

@@ -49,7 +49,7 @@ export async function planOnTezi(
   // the installer gives partitions no names that could be chosen: they are found by their file systems
   const socket = release.socket('mbr');
   const edits = socket.entries.length > 0 ? await release.rootfs.planEdit(socket.entries, { epoch }) : [];
-  const placed = editedEntries(socket.entries, edits, epoch);
+  const placed = editedEntries(edits);
   const files: Tree = { entries: () => placed };
   const socketTar = socket.entries.length > 0 ? await tarOf(files) : undefined;
   const json = composeImageJson(image, rootfs, {
