@@ -56,7 +56,14 @@ export async function plannedRawImage(
     sources: filesystems.flatMap(({ plan: filesystem }) => filesystem.sources()),
     async open(folder, { signal, onFailure = () => {}, imagesAtOnce } = {}) {
       const isReadAgain = !wanted.every(({ form, options }) => form.isImage?.(options));
-      const writer = await openRawImage(join(folder, outline.name), image, { isReadAgain, imagesAtOnce });
+      const patches = edit(folder); // programs, which run while threads are started
+      patches.catch(() => {}); // told where it is waited for
+      const writer = await openRawImage(join(folder, outline.name), image, { isReadAgain, imagesAtOnce }).catch(
+        async (error: unknown) => {
+          await patches.catch(() => {}); // nobody may use a folder that is removed
+          throw error;
+        },
+      );
       const inMemory = ({ content }: PayloadPart) => content?.source.scatter !== undefined;
       const readBack = payload?.parts.filter((part) => !inMemory(part)) ?? [];
       const wantedDigests: DigestOptions = {
@@ -79,7 +86,7 @@ export async function plannedRawImage(
         });
       };
       return {
-        writeFrame: (onBytes) => writer.writeFrame({ onBytes, edit }),
+        writeFrame: (onBytes) => writer.writeFrame({ onBytes, patches }),
         contentWriters: (source) => writer.contentWriters(source),
         scatterTargets: (source) => writer.scatterTargets(source),
         async settle() {
@@ -96,7 +103,7 @@ export async function plannedRawImage(
           return writeForms(folder, written, wanted, sink);
         },
         async abandon() {
-          await digests.catch(() => {}); // nobody may use a file that is closed
+          await Promise.allSettled([patches, digests]); // nobody may use a file that is closed, or a folder that is removed
           writer.endHandOver();
           await writer.abandon();
         },

@@ -1,5 +1,4 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { copySparse, writtenMark, type CopyOptions, type WrittenMark } from '@boxship/disk';
 import type { BaseDevice } from './base-image-format.ts';
 import type { ContentWriter, Ext4Plan } from '@boxship/filesystem';
@@ -91,8 +90,8 @@ export interface RawImageWriter {
 
 export interface FrameOptions {
   readonly onBytes: (bytes: number) => void;
-  /** What takes the place of the vendor's bytes, before they are written; `scratch` is a folder for files on the way. */
-  readonly edit: (scratch: string) => Promise<readonly Patch[]>;
+  /** What takes the place of the vendor's bytes. */
+  readonly patches: Promise<readonly Patch[]>;
 }
 
 /** Parts of the base that are copied: all but old tables and what the base is too short for. */
@@ -215,9 +214,9 @@ export async function openRawImage(
     ...{ directWay, handOver },
     wasRewritten: () => rewritten,
     contentDigest: (start, { id }) => contents.get(`${start} ${id}`),
-    async writeFrame({ onBytes, edit }) {
-      // first, as it waits for programs: while this thread computes, it would wait for each of them twice
-      const patches = [...plan.patches, ...(await edit(dirname(path)))];
+    async writeFrame({ onBytes, patches: edited }) {
+      // first: while this thread computes, the programs that make them would wait for it
+      const patches = [...plan.patches, ...(await edited)];
       const writeVendor = async () => {
         for (const { position, bytes } of besideRanges(patches, copiedRanges(plan)))
           await target.write(position, bytes);

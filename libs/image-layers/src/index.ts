@@ -7,4 +7,4 @@ export { layerContent } from './layer-content.ts';
 export { openInventory, type CachedInventory } from './open-inventory.ts';
 export { syntheticLayer, type SyntheticLayer } from './synthetic-layer.ts';
 export { INVENTORY_KIND, takeInventory, type InventoryOptions } from './take-inventory.ts';
-export { endIdleThreads } from './scatter-threads.ts';
+export { endIdleThreads } from './layer-threads.ts';

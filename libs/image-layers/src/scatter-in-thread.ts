@@ -2,7 +2,7 @@ import { MessageChannel, type TransferListItem } from 'node:worker_threads';
 import type { ByteRange, ScatterOptions, ScatterTarget } from '@boxship/model';
 import { BATCHES_SENT, count, type ScatterBatch, type ScatterJob, type ScatterMessage } from './scatter-job.ts';
 import { startInflating } from './start-inflating.ts';
-import { takeThread } from './scatter-threads.ts';
+import { takeThread } from './layer-threads.ts';
 
 export interface ScatterResult {
   /** SHA-256 of what was read, hex. */

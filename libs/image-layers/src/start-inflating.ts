@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { sharedBytes, shareMemory, type SharedBlock, type SharedPiece } from '@boxship/host';
 import { count, INPUT_PIECE, LENGTHS, OUT_PIECE, type Inflated, type InflateJob, type InflateMessage } from './scatter-job.ts'; // prettier-ignore
-import { takeThread } from './scatter-threads.ts';
+import { takeThread } from './layer-threads.ts';
 
 /** Pieces of input that may wait to be digested: by this thread, which has little else to do meanwhile. */
 const INPUT_PIECES = 6;

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { resolve, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { openFileReader, runProgram, withScratch, type RunResult } from '@boxship/host';
+import { openFileReader, runProgram, sideBySide, withScratch, type RunResult } from '@boxship/host';
 import { UserError, type Patch, type TreeEntry, type Xattr } from '@boxship/model';
 import { basename, dirname } from './byte-path.ts';
 import type { Edit, EditOptions } from './edit-plan.ts';
@@ -33,9 +33,13 @@ export async function ext4EditPatches(
     await symlink(resolve(file), join(scratch, 'disk'));
     const env = { E2FSPROGS_FAKE_TIME: String(epoch), E2FSCK_TIME: String(epoch), DEBUGFS_PAGER: 'cat' };
     const run = { cwd: scratch, env };
-    refuseComplaints(await runProgram('e2image', ['-r', '-o', String(offset), 'disk', 'metadata'], run));
-    const script = (await editScript(changes, scratch)).map((line) => `${line}\n`);
-    await writeFile(join(scratch, 'script'), Buffer.from(script.join(''), 'latin1'));
+    await sideBySide([
+      async () => refuseComplaints(await runProgram('e2image', ['-r', '-o', String(offset), 'disk', 'metadata'], run)),
+      async () => {
+        const script = (await editScript(changes, scratch)).map((line) => `${line}\n`);
+        await writeFile(join(scratch, 'script'), Buffer.from(script.join(''), 'latin1'));
+      },
+    ]);
     refuseComplaints(await runProgram('debugfs', ['-w', '-z', 'undo', '-f', 'script', 'metadata'], run));
     const check = await runProgram('e2fsck', ['-fn', 'metadata'], { ...run, accept: [0, 1, 2, 4, 8, 12] });
     if (check.code !== 0)
