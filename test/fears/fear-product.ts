@@ -29,7 +29,7 @@ export interface FearProductOptions {
   /** Layers of the image `registry.example.com/acme/app:1`, bottom first: entries, or the bytes of a tar. */
   readonly layers?: readonly (readonly LayerEntry[] | Buffer)[];
   /** Of the layers; gzip by default. */
-  readonly compression?: 'gzip' | 'none';
+  readonly compression?: 'gzip' | 'zstd' | 'none';
   readonly base?: TinyBaseOptions;
   /** Changes of boxship.yaml before it is written. */
   readonly yaml?: (text: string) => string;
@@ -144,7 +144,7 @@ export function writeImage(
   folder: string,
   layers: readonly (readonly LayerEntry[] | Buffer)[],
   architectures: readonly string[] = ['amd64'],
-  compression: 'gzip' | 'none' = 'gzip',
+  compression: 'gzip' | 'zstd' | 'none' = 'gzip',
 ): void {
   const layout = createLayout(folder);
   const images = architectures.map((architecture) => {

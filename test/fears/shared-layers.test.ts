@@ -160,3 +160,12 @@ it('an exchanged half has its layers as parts, too, and is copied from the relea
   const base = product.path('vendor.img');
   expect((await released(await rebase(await openAgain(), old.folder, { base, out: product.path('rebased') }))).map(({ digest }) => digest)).toEqual(layers.map(({ digest }) => digest)); // prettier-ignore
 });
+
+it('a layer of zstd is digested by lock alone, and its part has that digest', async () => {
+  await using packed = await fearProduct({ layers: [...GOOD_LAYERS, LARGE], compression: 'zstd' });
+  await packed.lock();
+  const [first] = await packed.compose();
+  const { payload, path } = imageOf(first!);
+  expect(payload.parts.map(({ name }) => name.replace(/[0-9a-f]{64}/, ''))).toEqual(['store', 'store/sha256:', 'data']);
+  expect(await payloadByTools(path, payload)).toBe(payload.digest);
+});

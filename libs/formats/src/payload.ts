@@ -11,7 +11,12 @@ export interface PayloadPart {
   /** Where its bytes are in that file, or in the artifact, in that of a compressed one unpacked; ascending and apart. */
   readonly ranges: readonly ByteRange[];
   /** Its bytes are those of this source in the file system at `start`: who writes them from memory can digest them there. */
-  readonly content?: { readonly start: number; readonly source: ContentSource };
+  readonly content?: {
+    readonly start: number;
+    readonly source: ContentSource;
+    /** What `lock` found, when the source lies here as it was digested there. */
+    readonly digest?: Digest;
+  };
 }
 
 export interface DigestedPart extends Omit<PayloadPart, 'content'> {
@@ -100,10 +105,15 @@ export function storeParts(
   const layers: PayloadPart[] = [];
   for (const source of store.sources()) {
     if (source.size < OWN_PART || !/^sha256:[0-9a-f]{64}$/.test(source.id)) continue;
-    const ranges = store.contentRun(source)?.ranges;
+    const { ranges, sequence } = store.contentRun(source) ?? {};
     if (!ranges || ranges.some((range) => range.start < signature.end && signature.start < range.end)) continue;
     for (const range of ranges) rest = withoutRange(rest, range);
-    layers.push({ name: `${LAYER_PART}${source.id}`, ranges: placed(ranges, start), content: { start, source } });
+    const { laidOut } = source;
+    const known: { digest?: Digest } = laidOut?.sequence === sequence ? { digest: `sha256:${laidOut!.sha256}` } : {};
+    layers.push({
+      ...{ name: `${LAYER_PART}${source.id}`, ranges: placed(ranges, start) },
+      content: { start, source, ...known },
+    });
   }
   return [{ name: 'store', ranges: placed(rest, start) }, ...layers];
 }

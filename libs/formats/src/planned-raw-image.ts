@@ -65,7 +65,8 @@ export async function plannedRawImage(
         },
       );
       const inMemory = ({ content }: PayloadPart) => content?.source.scatter !== undefined;
-      const readBack = payload?.parts.filter((part) => !inMemory(part)) ?? [];
+      const isKnown = (part: PayloadPart) => part.content?.digest !== undefined || inMemory(part);
+      const readBack = payload?.parts.filter((part) => !isKnown(part)) ?? [];
       const wantedDigests: DigestOptions = {
         parts: readBack.map(({ ranges }) => ranges),
         ...{ zeros: emptyRanges(image), ...(signal ? { signal } : {}) },
@@ -80,7 +81,10 @@ export async function plannedRawImage(
       const digestsOf = ({ parts }: PayloadPlan): readonly Digest[] => {
         const read = found!.parts.values();
         return parts.map((part) => {
-          const digest = inMemory(part) ? writer.contentDigest(part.content!.start, part.content!.source) : read.next().value; // prettier-ignore
+          const { content } = part;
+          const digest = isKnown(part)
+            ? (content!.digest ?? writer.contentDigest(content!.start, content!.source))
+            : read.next().value;
           if (digest) return digest;
           throw new Error(`nobody digested "${part.name}" of ${writer.path}`);
         });
