@@ -241,7 +241,7 @@ export async function openRawImage(
         frame.own = Infinity;
         mark();
       };
-      await sideBySide([writeVendor, writeOwn]); // the vendor's part waits for programs and for the disk, ours computes
+      await sideBySide([writeVendor, writeOwn]); // the one waits for the disk, the other computes
       if (handOver) letReaderCome(handOver);
     },
     contentWriters: (source) =>
