@@ -104,7 +104,7 @@ describe('boxship.lock', () => {
     ['is of another product', (text) => text.replace('"acme"', '"other"'), 'LOCK_MISMATCH', /product "other"/],
     ['lacks the machine', (text) => text.replace('"tiny"', '"other"'), 'LOCK_MISMATCH', /machine "tiny" is not/],
     ['has another base', (text) => text.replace('./vendor.img', './old.img'), 'LOCK_MISMATCH', /another base for "tiny"/],
-    ['has another digest of the base', (text) => text.replace(/("from": ".\/vendor.img",\s+"digest": "sha256:)./, '$1f'), 'BASE_CHANGED', /boxship.lock says/],
+    ['has another digest of the base', (text) => text.replace(/("from": ".\/vendor.img",\s+"digest": "sha256:)(.)/, (_all, before: string, digit: string) => before + (digit === 'f' ? '0' : 'f')), 'BASE_CHANGED', /boxship.lock says/],
     ['lacks the app', (text) => text.replace('"app": {', '"other": {'), 'LOCK_MISMATCH', /app "app" is not/],
     ['has other images of the app', (text) => text.replace(/("images": \[\s+)"[^"]*"/, '$1"docker.io/library/x:1"'), 'LOCK_MISMATCH', /other images/],
     ['lacks the image', (text) => text.replace(`"reference": "${IMAGE}"`, '"reference": "docker.io/library/x:1"'), 'LOCK_MISMATCH', /image registry.example.com.*is not in/],
