@@ -109,3 +109,32 @@ itNeeds('cmp')('copies beyond 4 GiB, at no cost where nothing is', async () => {
   ]);
   await runProgram('cmp', ['--bytes=10', `--ignore-initial=${4096 * MiB - 5}`, large, target]);
 });
+
+it.each([true, false])(
+  'lays patches over what it copies, and tells how far it is (by handle: %s)',
+  async (byHandle) => {
+    const patches = [
+      { position: 0, bytes: Buffer.alloc(4096) }, // leaves no data in block 0
+      { position: 2 * MiB - 7, bytes: Buffer.from('over the edge of two reads') },
+      { position: 6 * MiB, bytes: Buffer.alloc(5 * MiB, 7) }, // longer than two reads, and beyond the end
+    ];
+    const expected = Buffer.alloc(11 * MiB);
+    content.copy(expected);
+    for (const { position, bytes } of patches) expected.set(bytes, position);
+    const path = join(folder, 'patched');
+    await rm(path, { force: true });
+    await using target = await open(path, 'wx+');
+    await using handle = await open(source, 'r');
+    // a reader that keeps its bytes: they must stay what they are
+    const reader = { size: content.length, read: (at: number, length: number) => Promise.resolve(content.subarray(at, at + length)) }; // prettier-ignore
+    const before = Buffer.from(content);
+    const ends: number[] = [];
+    const onCopied = (end: number) => ends.push(end);
+    const written = await copySparse(byHandle ? handle : reader, fileWriter(target), whole(), { patches, onCopied });
+    await target.truncate(content.length);
+    expect((await readFile(path)).equals(expected.subarray(0, content.length))).toBe(true);
+    expect(written[0]!.start).toBeGreaterThan(0);
+    expect(content.equals(before)).toBe(true);
+    expect(ends).toEqual([...[2, 4, 6, 8].map((count) => count * MiB), content.length]);
+  },
+);

@@ -181,6 +181,15 @@ describe('planExt4Edit refuses', () => {
     await expect(plan(disk, [entry])).rejects.toThrow(message);
   });
 
+  it('many small files, each of which takes a whole cluster', async () => {
+    const options = ['-b', '1024', '-N', '4000', '-O', 'bigalloc', '-C', '16384'];
+    await using disk = await makeRootfs(FILES, { options });
+    const small = Array.from({ length: 1000 }, (_, file) => editEntry(`usr/${file}`, 'x'));
+    await expect(plan(disk, small)).rejects.toThrow('blocks of 1024 bytes');
+    await edit(disk, small.slice(0, 200));
+    await disk.fsck();
+  });
+
   it('dm-verity, its tree behind the filesystem', async () => {
     await using disk = await makeRootfs(FILES);
     await appendFile(disk.file, 'verity\0\0');

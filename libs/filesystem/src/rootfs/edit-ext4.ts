@@ -18,7 +18,7 @@ export interface EditPatchOptions extends EditOptions {
  * The bytes that bring edits into the ext4 that starts at byte `offset` of `file`, and into every copy of it, so that `e2fsck -fn` has
  * nothing to say: ascending and apart, positions from the start of the file, as many as what is added and its metadata. No root, no
  * mount, and the file is only read: debugfs edits a copy of its metadata. Equal input bytes, edits, epoch and e2fsprogs give equal
- * patches. Errors: EDIT_FAILED, PROGRAM_MISSING.
+ * patches. Errors: EDIT_FAILED, PROGRAM_MISSING, PROGRAM_FAILED (also for a scratch folder on a full disk).
  */
 export async function ext4EditPatches(
   file: string,

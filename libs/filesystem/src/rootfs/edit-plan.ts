@@ -165,11 +165,14 @@ function checkEntry(entry: TreeEntry): void {
 function checkSpace(sb: Ext4Superblock, placed: readonly Edit[]): void {
   const added = placed.filter(({ action }) => action !== 'keep');
   const inodes = added.filter(({ action }) => action === 'add').length;
+  const unit = sb.blocksPerCluster;
   const blocks = added.reduce((sum, { entry, label }) => {
     const data =
       entry.type === 'directory' ? 1 : Math.ceil(Math.max(entry.size, entry.link?.length ?? 0) / sb.blockSize);
-    return sum + data + (data > 0 ? 1 : 0) + (label || entry.xattrs?.length ? 1 : 0) + 1;
-  }, 1);
+    // with bigalloc, whatever takes a block takes a whole cluster
+    const clusters = Math.ceil(data / unit) + (data > 0 ? 1 : 0) + (label || entry.xattrs?.length ? 1 : 0) + 1;
+    return sum + clusters * unit;
+  }, unit);
   if (inodes > sb.freeInodes || blocks > sb.freeBlocks) {
     throw new UserError(
       'ROOTFS_FULL',
