@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { runProgram, startProgram } from '@boxship/host';
 import { UserError } from '@boxship/model';
-import { findAcceleration, type Acceleration } from './acceleration.ts';
+import { findAcceleration, findProcessors, type Acceleration } from './acceleration.ts';
 import { findFirmware, readBootFiles, type BootFiles } from './boot-files.ts';
 import { createSerialConsole, type SerialConsole } from './serial-console.ts';
 
@@ -81,13 +81,18 @@ async function switchOn(
   more: readonly string[],
   folder: string,
 ): Promise<Machine> {
+  const processors = await findProcessors(acceleration);
   const since = Date.now();
   let complaints = '';
   const feed = createSerialConsole((text) => qemu.write(text), options.onLine);
-  const qemu = await startProgram('qemu-system-x86_64', [...machineArguments(options, acceleration), ...more], {
-    onOutput: feed.receive,
-    onErrors: (chunk) => (complaints = (complaints + chunk.toString()).slice(-2000)),
-  });
+  const qemu = await startProgram(
+    'qemu-system-x86_64',
+    [...machineArguments(options, acceleration, processors), ...more],
+    {
+      onOutput: feed.receive,
+      onErrors: (chunk) => (complaints = (complaints + chunk.toString()).slice(-2000)),
+    },
+  );
   const gone = qemu.ended.then(async ({ code, signal }) => {
     await rm(folder, { recursive: true, force: true });
     const how = code === 0 ? 'the machine switched off' : `QEMU ended with ${signal ?? `exit code ${code}`}`;
@@ -114,14 +119,14 @@ async function switchOn(
   };
 }
 
-function machineArguments(options: MachineOptions, acceleration: Acceleration): string[] {
+function machineArguments(options: MachineOptions, acceleration: Acceleration, processors: number): string[] {
   const mebibytes = Math.ceil((options.memory ?? MEMORY) / 1024 ** 2);
   return [
-    ...['-no-user-config', '-nodefaults', '-machine', 'q35', '-smp', '2', '-m', String(mebibytes)],
+    ...['-no-user-config', '-nodefaults', '-machine', 'q35', '-smp', String(processors), '-m', String(mebibytes)],
     // A plain processor has little to emulate and less to probe: the kernel starts sooner than with `max`.
     ...(acceleration === 'kvm'
       ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'qemu64']),
+      : ['-accel', `tcg,thread=${processors > 1 ? 'multi' : 'single'},tb-size=512`, '-cpu', 'qemu64']),
     ...['-nic', 'none', '-display', 'none', '-no-reboot'],
     ...['-chardev', 'stdio,id=serial,signal=off', '-serial', 'chardev:serial'],
   ];
