@@ -8,6 +8,7 @@ import {
   newDirectWay,
   newHandOver,
   openDirectFile,
+  readAhead,
   sideBySide,
   withPath,
   type DirectFile,
@@ -215,6 +216,7 @@ export async function openRawImage(
     wasRewritten: () => rewritten,
     contentDigest: (start, { id }) => contents.get(`${start} ${id}`),
     async writeFrame({ onBytes, patches: edited }) {
+      await using ahead = readAhead(plan.base.path);
       // first: while this thread computes, the programs that make them would wait for it
       const patches = [...plan.patches, ...(await edited)];
       const writeVendor = async () => {
@@ -224,6 +226,7 @@ export async function openRawImage(
         const untouched = Math.min(...transplants.map(({ start }) => start));
         // who reads behind comes along
         const onCopied = (end: number) => {
+          ahead.passed(end);
           frame.vendor = Math.min(end, untouched);
           mark();
         };
@@ -303,7 +306,7 @@ async function copyBase(plan: RawImagePlan, target: RandomWriter, options: CopyO
 }
 
 /** Bytes between two calls to the disk. */
-const WRITEBACK_STEP = 256 * MiB;
+const WRITEBACK_STEP = 64 * MiB;
 
 /**
  * Sends to the disk what was written so far, now and then, while the next bytes are inflated. By itself Linux waits until a

@@ -57,15 +57,18 @@ async function withFile(name: string, size: number, work: (descriptor: number, p
   }
 }
 
-/** Calls on the clock of `openDirectFile`, each so many nanoseconds after the one before. */
-function clockOf(step: bigint): void {
-  let now = 1n;
-  vi.spyOn(process.hrtime, 'bigint').mockImplementation(() => (now += step));
+/** Writes of 1 MiB that are timed, each by two calls on the clock, before a flush is. */
+const PROBES = 32;
+
+/** The clock of `openDirectFile`: each call so many nanoseconds after the one before, and the flush takes `flush`. */
+function clockOf(step: bigint, flush = step): void {
+  let [now, calls] = [1n, 0];
+  vi.spyOn(process.hrtime, 'bigint').mockImplementation(() => (now += ++calls === 2 * PROBES + 2 ? flush : step));
 }
 
 const writeProbes = (file: DirectFile) => {
   const bytes = aligned(MiB);
-  for (let at = 0; at < 16; at++) file.writeSync(bytes, at * MiB);
+  for (let at = 0; at < PROBES; at++) file.writeSync(bytes, at * MiB);
 };
 
 describe('a file past the page cache', () => {
@@ -112,7 +115,7 @@ describe('a file past the page cache', () => {
   whereThereIsOne(
     'is left by all as soon as a writer finds its disk slow, and kept by all when it is quick',
     async () => {
-      await withFile('slow', 16 * MiB, (descriptor, path) => {
+      await withFile('slow', PROBES * MiB, (descriptor, path) => {
         clockOf(3_000_000n); // 1 MiB in 3 ms
         const way = newDirectWay();
         using writer = openDirectFile(descriptor, path, 'write', way);
@@ -136,6 +139,19 @@ describe('a file past the page cache', () => {
       });
     },
   );
+
+  whereThereIsOne('is left when the disk takes writes at once and is slow to flush them', async () => {
+    await withFile('flush', PROBES * MiB, (descriptor, path) => {
+      const found = (flush: bigint) => {
+        clockOf(500_000n, flush); // 2 GiB/s
+        using file = openDirectFile(descriptor, path, 'write', newDirectWay());
+        writeProbes(file);
+        vi.restoreAllMocks();
+        return file.isDirect();
+      };
+      expect([found(20_000_000n), found(30_000_000n), found(200_000_000n)]).toEqual([true, false, false]);
+    });
+  });
 
   it('goes the ordinary way where there is no other', async () => {
     const way = newDirectWay();

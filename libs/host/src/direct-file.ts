@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, read, readSync, write, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, openSync, read, readSync, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { MiB, type DirectWay, type RandomWriter } from '@boxship/model';
 import { withPath } from './file-access.ts';
@@ -12,16 +12,17 @@ import { isPageAligned } from './page-aligned.ts';
 const BLOCK = process.arch === 'x64' ? 4096 : 64 * 1024;
 /** Shorter ones are better left to the page cache, which puts them together. */
 const SHORTEST = 256 * 1024;
-/** So many writes are timed before it is known how quick the disk is. */
-const PROBES = 16;
+/** After so many bytes of a writer's it is known how quick the disk is. */
+const PROBED = 32 * MiB;
 /**
- * In bytes per second, of the best quarter of them: the others may have waited for a core. A disk that is slower than a core
- * inflates, a SATA one at the latest, is better written behind the program's back.
+ * In bytes per second, of the best quarter of the writes (the others may have waited for a core) and of a flush after them. A disk
+ * that is slower than a core inflates, a SATA one at the latest, is better written behind the program's back. So is one that takes
+ * everything at once and is busy with it when it is asked to flush, as the disks of virtual machines are.
  */
-const QUICK = 512 * MiB;
+const QUICK = 768 * MiB;
 
-/** Nobody knows yet whether it pays; it does not, or the file system has none; it does. */
-const [UNTRIED, CLOSED, PROVEN] = [0, 1, 2];
+/** Nobody knows yet whether it pays; it does not, or the file system has none; it does; a writer is finding out. */
+const [UNTRIED, CLOSED, PROVEN, TIMED] = [0, 1, 2, 3];
 
 /** Open until a writer finds that it does not pay: the first that has timed enough of its writes decides for all. */
 export function newDirectWay(): DirectWay {
@@ -61,14 +62,24 @@ export function openDirectFile(
   const direct = way && !isClosed(way) ? openDirect(path, access) : undefined;
   if (way && direct === undefined) close(way);
   const isDirect = () => direct !== undefined && !isClosed(way!);
-  let rates: number[] | undefined = access === 'write' ? [] : undefined;
+  let probe = access === 'write' ? { bytes: 0, rates: [] as number[] } : undefined;
   const note = (bytes: number, since: bigint) => {
-    if (!rates || Atomics.load(way!, 0) !== UNTRIED) return;
-    rates.push((bytes / Number(process.hrtime.bigint() - since)) * 1e9);
-    if (rates.length < PROBES) return;
-    rates.sort((a, b) => a - b);
-    Atomics.compareExchange(way!, 0, UNTRIED, rates[(PROBES * 3) / 4]! < QUICK ? CLOSED : PROVEN);
-    rates = undefined;
+    if (!probe || Atomics.load(way!, 0) !== UNTRIED) return;
+    probe.bytes += bytes;
+    probe.rates.push(bytes / secondsSince(since));
+    if (probe.bytes < PROBED) return;
+    const { rates } = probe;
+    const rate = rates.sort((a, b) => a - b)[Math.floor((rates.length * 3) / 4)]!;
+    if (Atomics.compareExchange(way!, 0, UNTRIED, TIMED) === UNTRIED) {
+      const found = rate >= QUICK && probe.bytes / (probe.bytes / rate + flushTime()) >= QUICK ? PROVEN : CLOSED;
+      Atomics.compareExchange(way!, 0, TIMED, found);
+    }
+    probe = undefined;
+  };
+  const flushTime = () => {
+    const start = process.hrtime.bigint();
+    fdatasyncSync(direct!);
+    return secondsSince(start);
   };
   const wayOf = (bytes: Uint8Array, position: number): number =>
     isDirect() &&
@@ -138,6 +149,7 @@ export function directWriter(file: Pick<DirectFile, 'write'>, path: string): Ran
   };
 }
 
+const secondsSince = (start: bigint) => Number(process.hrtime.bigint() - start) / 1e9;
 const isClosed = (way: DirectWay) => Atomics.load(way, 0) === CLOSED;
 const close = (way: DirectWay) => void Atomics.store(way, 0, CLOSED);
 

@@ -9,6 +9,7 @@ export { pageAlignedBuffer } from './page-aligned.ts';
 export * from './partial-file.ts';
 export { programRoom, type ProgramRoom, type RoomLimits } from './program-room.ts';
 export * from './progress.ts';
+export { readAhead, type ReadAhead } from './read-ahead.ts';
 export { releaseMemory } from './release-memory.ts';
 export { programPath, runProgram, type RunOptions, type RunResult } from './run-program.ts';
 export * from './scratch.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { sharedBytes, shareMemory, type SharedBlock, type SharedPiece } from '@boxship/host';
+import { readAhead, sharedBytes, shareMemory, type SharedBlock, type SharedPiece } from '@boxship/host';
 import { count, INPUT_PIECE, LENGTHS, OUT_PIECE, type Inflated, type InflateJob, type InflateMessage } from './scatter-job.ts'; // prettier-ignore
 import { takeThread } from './layer-threads.ts';
 
@@ -32,6 +32,7 @@ export function startInflating(path: string): Inflating | undefined {
   const bytes = sharedBytes(pieceOf(input));
   const hash = createHash('sha256');
   let piece = 0;
+  const ahead = readAhead(path);
   const { worker, giveBack, end } = takeThread('inflating');
   let isDone = false;
   let leave = () => {};
@@ -42,6 +43,7 @@ export function startInflating(path: string): Inflating | undefined {
         const at = (piece++ % INPUT_PIECES) * INPUT_PIECE;
         hash.update(bytes.subarray(at, at + read));
         count(digested, 0);
+        ahead.passed(piece * INPUT_PIECE);
       }
       if (failure) reject(Object.assign(new Error(failure.message), failure));
       if (!isEnd) return;
@@ -60,6 +62,7 @@ export function startInflating(path: string): Inflating | undefined {
       leave();
       if (isDone) giveBack();
       else await end();
+      await ahead[Symbol.asyncDispose]();
       input[Symbol.dispose]();
       out[Symbol.dispose]();
     },
