@@ -1,6 +1,13 @@
-import { runProgram } from '@boxship/host';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { programPath, runProgram } from '@boxship/host';
 import { describe, expect, it } from 'vitest';
 import { findProcessors, processorsOf } from './acceleration.ts';
+
+const hasQemu = programPath()
+  .split(':')
+  .some((folder) => existsSync(join(folder, 'qemu-system-x86_64')));
+const withQemu = it.skipIf(!hasQemu && !process.env['CI']);
 
 describe('the virtual processors of a machine', () => {
   it('are two where emulated ones may change the code of each other: from QEMU 8.1 on', () => {
@@ -15,7 +22,7 @@ describe('the virtual processors of a machine', () => {
     expect(processorsOf('a wrapper of my own')).toBe(1);
   });
 
-  it('are two with KVM, and follow the QEMU that is there without it', async () => {
+  withQemu('are two with KVM, and follow the QEMU that is there without it', async () => {
     expect(await findProcessors('kvm')).toBe(2);
     const { stdout } = await runProgram('qemu-system-x86_64', ['--version']);
     expect(await findProcessors('tcg')).toBe(processorsOf(stdout.toString()));

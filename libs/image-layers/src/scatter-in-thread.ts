@@ -1,4 +1,5 @@
 import { MessageChannel, type TransferListItem } from 'node:worker_threads';
+import { readAhead } from '@boxship/host';
 import type { ByteRange, ScatterOptions, ScatterTarget } from '@boxship/model';
 import { BATCHES_SENT, count, type ScatterBatch, type ScatterJob, type ScatterMessage } from './scatter-job.ts';
 import { startInflating } from './start-inflating.ts';
@@ -59,6 +60,9 @@ export async function scatterInThread(
     count(control, BATCHES_SENT);
   };
   const { worker, giveBack, end } = takeThread('scattering');
+  // what comes out is what was read
+  const ahead = gzip || ranges ? undefined : readAhead(path);
+  let total = 0;
   let leave = () => {};
   let isDone = false;
   try {
@@ -68,7 +72,10 @@ export async function scatterInThread(
       const onMessage = ({ taken, bytes, progress, result, failure }: ScatterMessage) => {
         try {
           if (taken !== undefined) feed(taken);
-          if (bytes !== undefined) onBytes(bytes);
+          if (bytes !== undefined) {
+            onBytes(bytes);
+            ahead?.passed((total += bytes));
+          }
           progress?.forEach(({ written, pending }, index) => targets[index]!.onWritten(written, pending));
         } catch (error) {
           reject(error as Error);
@@ -99,6 +106,7 @@ export async function scatterInThread(
     if (isDone) giveBack();
     else await end(); // nobody may write to a file that the caller closes
     await inflating?.end();
+    await ahead?.[Symbol.asyncDispose]();
     feeder.close();
   }
 }

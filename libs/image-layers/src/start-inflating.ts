@@ -32,8 +32,8 @@ export function startInflating(path: string): Inflating | undefined {
   const bytes = sharedBytes(pieceOf(input));
   const hash = createHash('sha256');
   let piece = 0;
-  const ahead = readAhead(path);
   const { worker, giveBack, end } = takeThread('inflating');
+  const ahead = readAhead(path);
   let isDone = false;
   let leave = () => {};
   const sha256 = new Promise<string>((resolve, reject) => {
