@@ -67,7 +67,7 @@ describe('runProgram', () => {
 
   it('that is stopped for a reason fails with it', async () => {
     const stop = new AbortController();
-    const running = sh('sleep 60', { signal: stop.signal });
+    const running = sh('exec sleep 60', { signal: stop.signal });
     setTimeout(() => stop.abort(new Error('the disk is full')), 20);
     await expect(running).rejects.toThrow('the disk is full');
   });
