@@ -1,12 +1,12 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startMachine, type Shell } from '@boxship/boot';
+import type { Shell } from '@boxship/boot';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { buildBaseImage } from '../fixtures/base-image/build.mjs';
 import { buildExampleImages } from '../fixtures/example-images/build.mjs';
-import { shellOn } from './boot-console.ts';
+import { startOnTwoProcessors } from './boot-console.ts';
 import { MACHINE, boxship, readSampleRelease, type SampleRelease } from './sample-product.ts';
 
 // The example products headless and microservices, their apps as they are, on one device: every service becomes healthy.
@@ -71,8 +71,8 @@ async function healthOf(shell: Shell, done: (health: Readonly<Record<string, str
 }
 
 it('every service of both becomes healthy, the sensor when the device has its secret', async () => {
-  await using machine = await startMachine({ image: release.image, firmware: 'direct' });
-  const shell = await shellOn(machine);
+  const { machine, shell } = await startOnTwoProcessors({ image: release.image, firmware: 'direct' });
+  await using _stopped = machine;
   const all = Object.fromEntries(SERVICES.map((name) => [name, 'healthy']));
   const { ['telemetry-sensor-1']: _sensor, ...without } = all;
   const same = (wanted: object) => (found: object) => JSON.stringify(found) === JSON.stringify(wanted);

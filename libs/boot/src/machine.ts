@@ -28,6 +28,8 @@ export interface MachineOptions {
   /** Raw images of further disks, which the machine can read and not write: `/dev/vdb` and on. */
   readonly furtherDisks?: readonly string[];
   readonly acceleration?: 'auto' | Acceleration;
+  /** Virtual processors; default: what `findProcessors` says. */
+  readonly processors?: number;
   readonly onLine?: (line: string) => void;
 }
 
@@ -81,7 +83,7 @@ async function switchOn(
   more: readonly string[],
   folder: string,
 ): Promise<Machine> {
-  const processors = await findProcessors(acceleration);
+  const processors = options.processors ?? (await findProcessors(acceleration));
   const since = Date.now();
   let complaints = '';
   const feed = createSerialConsole((text) => qemu.write(text), options.onLine);
