@@ -32,8 +32,8 @@ const PANIC = /Oops: int3/;
 const STARTS = 4;
 
 /**
- * A machine of two processors and a shell on it, for services that one emulated processor is too slow for: their health checks
- * alone would keep it busy. Started again where QEMU itself makes its kernel panic, and only then.
+ * A machine of two processors and a shell on it, for services whose limit (`cpus`) is more than one: docker refuses to make their
+ * containers on a machine that has fewer. Started again where QEMU itself makes its kernel panic, and only then.
  */
 export async function startOnTwoProcessors(options: MachineOptions): Promise<{ machine: Machine; shell: Shell }> {
   for (let start = 1; ; start++) {
